@@ -217,8 +217,8 @@ export interface Call extends Operation {
   /** Takes place around all that the call does with its limits. */
   readonly within: Metered.Metered["within"]
   readonly used: Ref.Ref<Used>
-  /** What became of the statements of its class in its place, those of all calls. */
-  readonly served: Ref.Ref<Lateness.Served>
+  /** What became of the statements of all calls, by their class and place. */
+  readonly served: Lru.Lru<Lateness.Served>
 }
 
 /** @internal */
@@ -267,23 +267,12 @@ export const maker = (
     const recorded = yield* Metered.make(limits)
     const now = yield* monotonicReader
     const plain = Metered.unrecorded(limits)
-    const all = Lru.make<Ref.Ref<Lateness.Served>>(SERVED)
-    const servedOf = ({ class: kind, place = "" }: Operation): Effect.Effect<Ref.Ref<Lateness.Served>> =>
-      Effect.suspend(() => {
-        const key = `${kind} ${place}`
-        const known = Lru.get(all, key)
-        if (known !== undefined) return Effect.succeed(known)
-        return Effect.map(Ref.make(Lateness.nothing), (fresh) => {
-          Lru.set(all, key, fresh, 1)
-          return fresh
-        })
-      })
+    const served = Lru.make<Lateness.Served>(SERVED)
     const callOf = (
       operation: Operation,
       { assigned = false, client, tier }: Principal,
       begun: number,
-      used: Ref.Ref<Used>,
-      served: Ref.Ref<Lateness.Served>
+      used: Ref.Ref<Used>
     ): Call => {
       const { batch, maxTokenWaitMs } = tierOf(options.current(), tier)
       const { deadlineMs, metered } = operation
@@ -326,17 +315,10 @@ export const maker = (
       }
     }
     return (operation: Operation) =>
-      Effect.gen(function* () {
-        const context = yield* Effect.context<never>()
+      Effect.contextWithEffect((context: Context.Context<never>) => {
         const begun = Context.get(context, Received) ?? now()
-        const used = yield* Ref.make(unused)
-        return callOf(
-          operation,
-          Context.get(context, CurrentPrincipal),
-          begun,
-          used,
-          yield* servedOf(operation)
-        )
+        const principal = Context.get(context, CurrentPrincipal)
+        return Effect.map(Ref.make(unused), (used) => callOf(operation, principal, begun, used))
       })
   })
 
@@ -518,6 +500,16 @@ const LASTING_MS = 10_000
 /** Of a statement of any length. */
 const fingerprint = (statement: string): string => createHash("sha256").update(statement).digest("base64")
 
+type Placed = Pick<Call, "class" | "place" | "served">
+
+const placeOf = ({ class: kind, place = "" }: Placed): string => `${kind} ${place}`
+
+/** What became of the statements of its class in its place. */
+const servedOf = (call: Placed): Lateness.Served => Lru.get(call.served, placeOf(call)) ?? Lateness.nothing
+
+const noteServed = (call: Placed, end: Lateness.End): void =>
+  void Lru.set(call.served, placeOf(call), Lateness.ended(servedOf(call), end), 1)
+
 /** What the end of an attempt says about the health of the warehouse. */
 export interface Ended {
   readonly verdict: BreakerVerdict
@@ -535,20 +527,6 @@ export const attemptEnded = (
   exit: Exit.Exit<unknown, unknown>,
   begunAt: number
 ): Effect.Effect<Ended> =>
-  Effect.flatMap(usedBy(call, exit, begunAt), ({ end, ended }) =>
-    end === undefined
-      ? Effect.succeed(ended)
-      : Effect.as(
-          Ref.update(call.served, (served) => Lateness.ended(served, end)),
-          ended
-        )
-  )
-
-const usedBy = (
-  call: Call,
-  exit: Exit.Exit<unknown, unknown>,
-  begunAt: number
-): Effect.Effect<{ readonly ended: Ended; readonly end: Lateness.End | undefined }> =>
   Ref.modify(call.used, (all) => {
     const { deadlineMs, timeoutMs: ownMs = deadlineMs, silenceMs = ownMs, statement } = call
     const now = call.now()
@@ -574,11 +552,9 @@ const usedBy = (
             statement: statement && (() => Either.getOrUndefined(Either.try(() => fingerprint(statement()))))
           })
         : undefined
+    if (sentAt !== undefined && of !== undefined) noteServed(call, { of, sentAt, now })
     return [
-      {
-        ended: { verdict, failure },
-        end: sentAt === undefined || of === undefined ? undefined : { of, sentAt, now }
-      },
+      { verdict, failure },
       {
         ...all,
         statements: sentAt !== undefined && isNotSent ? statements - 1 : statements,
@@ -610,13 +586,13 @@ export const explainLate =
   <E>(call: Call, error: E): Effect.Effect<never, E | DeadlineExceeded | WarehouseError> => {
     if (!isLate(error)) return Effect.fail(error)
     return Effect.flatMap(
-      Effect.all([Ref.get(call.used), Ref.get(call.served), breaker.status, health]),
-      ([{ lastSentAt: sentAt }, served, { phase }, status]) => {
+      Effect.all([Ref.get(call.used), breaker.status, health]),
+      ([{ lastSentAt: sentAt }, { phase }, status]) => {
         if (sentAt === undefined) return Effect.fail(error)
         const facts: Lateness.Facts = {
           now: call.now(),
           sentAt,
-          served,
+          served: servedOf(call),
           cancelled: error instanceof WarehouseError || error.cancelled === true,
           known: isUnavailable(status)
             ? "trouble"
@@ -646,26 +622,26 @@ export const guarded = <A>({ client, tier }: Call, { status }: Quota.Reservation
 }
 
 /** What the call used in the warehouse; undefined when nothing was sent. */
-export const spent = ({ tier, used }: Call): Effect.Effect<Quota.Spent | undefined> =>
-  Effect.map(Ref.get(used), ({ bytes, credits, scanBytes, statementMs, statements }) => {
-    Telemetry.recordBytes(tier, bytes)
-    if (credits !== undefined) Telemetry.recordCredits(tier, credits)
-    return statements > 0 ? { bytes, scanBytes, statementSeconds: statementMs / 1000, credits } : undefined
-  })
+export const spent = (
+  { tier }: Call,
+  { bytes, credits, scanBytes, statementMs, statements }: Used
+): Quota.Spent | undefined => {
+  Telemetry.recordBytes(tier, bytes)
+  if (credits !== undefined) Telemetry.recordCredits(tier, credits)
+  return statements > 0 ? { bytes, scanBytes, statementSeconds: statementMs / 1000, credits } : undefined
+}
 
 /** Settles what is held for scans: as the warehouse reported, else at the estimate; released where nothing ran. */
-export const settleScans = ({ limits: { quota }, used }: Call): Effect.Effect<void> =>
-  Effect.flatMap(Ref.get(used), ({ pastScans, scans }) =>
-    scans.length + pastScans.length === 0
-      ? Effect.void
-      : Effect.forEach(
-          [...pastScans, ...scans],
-          ({ begun, estimate, reservation, scanned }) =>
-            Effect.ignoreLogged(
-              begun
-                ? quota.settle(reservation, { bytes: 0, scanBytes: scanned ?? estimate })
-                : quota.release(reservation)
-            ),
-          { discard: true }
-        )
-  )
+export const settleScans = ({ limits: { quota } }: Call, { pastScans, scans }: Used): Effect.Effect<void> =>
+  scans.length + pastScans.length === 0
+    ? Effect.void
+    : Effect.forEach(
+        [...pastScans, ...scans],
+        ({ begun, estimate, reservation, scanned }) =>
+          Effect.ignoreLogged(
+            begun
+              ? quota.settle(reservation, { bytes: 0, scanBytes: scanned ?? estimate })
+              : quota.release(reservation)
+          ),
+        { discard: true }
+      )

@@ -31,6 +31,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
 import * as Bulkhead from "./Bulkhead.js"
 import * as Call from "./Call.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
@@ -211,8 +212,9 @@ export const make = (options: Partial<Options> | Live.Live<Partial<Options>> = {
       exit: Exit.Exit<unknown, unknown>
     ) {
       const { limiter, quota } = call.limits
-      yield* Call.settleScans(call)
-      const spent = yield* Call.spent(call)
+      const used = yield* Ref.get(call.used)
+      yield* Call.settleScans(call, used)
+      const spent = Call.spent(call, used)
       if (spent === undefined && !Verdict.keepsToken(exit)) yield* limiter.refund(tokens)
       yield* spent === undefined ? quota.release(reservation) : quota.settle(reservation, spent)
     }, Effect.ignoreLogged)

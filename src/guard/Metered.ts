@@ -194,8 +194,10 @@ export const make = (
 
 const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
   type Now = ReturnType<Recording["now"]>
+  const add = (step: (...now: Now) => Metering.Step, decidedAt?: number): void =>
+    record.add(step(...record.now(decidedAt)))
   const note = (step: (...now: Now) => Metering.Step, decidedAt?: number): Effect.Effect<void> =>
-    Effect.sync(() => record.add(step(...record.now(decidedAt))))
+    Effect.sync(() => add(step, decidedAt))
   /** Whether the store has carried it out is not known when it fails. */
   const booked = <A, E>(
     booking: Effect.Effect<A, E>,
@@ -210,37 +212,42 @@ const recorded = ({ limiter, quota }: Limits, record: Recording): Limits => {
   return {
     limiter: {
       reserve: (request, maxWaitMs) =>
-        Effect.tapBoth(limiter.reserve(request, maxWaitMs), {
-          onSuccess: ({ decidedAt, waitMs }) => note((...now) => [...now, "rate", waitMs], decidedAt),
-          onFailure: ({ decidedAt, never, retryAfterMs, scope }) =>
+        limiter.reserve(request, maxWaitMs).pipe(
+          Effect.tap(({ decidedAt, waitMs }) => add((...now) => [...now, "rate", waitMs], decidedAt)),
+          Effect.tapError(({ decidedAt, never, retryAfterMs, scope }) =>
             note((...now) => [...now, "rate_refused", scope, never ? null : retryAfterMs], decidedAt)
-        }),
+          )
+        ),
       refund: (given, only) =>
         Effect.tap(limiter.refund(given, only), (givenAt) =>
-          note((...now) => [...now, only === undefined ? "refunded" : "observed_refunded"], givenAt)
+          add((...now) => [...now, only === undefined ? "refunded" : "observed_refunded"], givenAt)
         )
     },
     quota: {
       reserve: (request) =>
-        Effect.tapBoth(Effect.map(quota.reserve(request), held), {
-          onSuccess: () => note((...now) => [...now, "quota"]),
-          onFailure: (error) =>
+        quota.reserve(request).pipe(
+          Effect.map(held),
+          Effect.tap(() => add((...now) => [...now, "quota"])),
+          Effect.tapError((error) =>
             note((...now) =>
               error._tag === "QuotaExceeded"
                 ? [...now, "quota_refused", Quota.limitName(error), error.retryAfterMs]
                 : [...now, "quota_lost"]
             )
-        }),
+          )
+        ),
       reserveScan: (request) =>
-        Effect.tapBoth(Effect.map(quota.reserveScan(request), held), {
-          onSuccess: () => note((...now) => [...now, "scan", request.estimatedBytes]),
-          onFailure: (error) =>
+        quota.reserveScan(request).pipe(
+          Effect.map(held),
+          Effect.tap(() => add((...now) => [...now, "scan", request.estimatedBytes])),
+          Effect.tapError((error) =>
             note((...now) =>
               error._tag === "QuotaExceeded"
                 ? [...now, "scan_refused", request.estimatedBytes, Quota.limitName(error), error.retryAfterMs]
                 : [...now, "scan_lost", request.estimatedBytes]
             )
-        }),
+          )
+        ),
       submitted: (reservation) =>
         booked(quota.submitted(reservation), (...now) => [...now, "sent", record.of(reservation)]),
       settle: (reservation, spent) =>

@@ -386,6 +386,7 @@ export const make = Effect.gen(function* () {
 
   /** `prepare` decides, before anything is waited for, whether the work may be done. */
   const guarded = Effect.fnUntraced(function* <A, E>(
+    principal: Principal,
     operation: Parameters<typeof guard.run>[0],
     limits: Limits,
     prepare: Effect.Effect<
@@ -393,7 +394,6 @@ export const make = Effect.gen(function* () {
       E | WarehouseError
     >
   ): Effect.fn.Return<Answer<A>, E | WarehouseError | Refusal> {
-    const principal = yield* CurrentPrincipal
     const { client, tier } = principal
     const tierPolicy = policies.of(tier)
     const { chargeCredits, objects } = tierPolicy
@@ -491,6 +491,7 @@ export const make = Effect.gen(function* () {
         // What is told beside the value is of this call alone.
         let own: AnswerMeta | undefined
         const asked = guarded<A, E>(
+          principal,
           {
             tool,
             class: "metadata",
@@ -760,6 +761,7 @@ export const makeRows = Effect.gen(function* () {
 
   /** One statement of a caller, within all its limits: `maxRows` of its rows are given, and `keepRows` are kept. */
   const statement = Effect.fnUntraced(function* <E>(
+    principal: Principal,
     request: Omit<RowsRequest<E>, "limit">,
     { keepRows, maxRows }: { readonly maxRows: number; readonly keepRows: number | undefined }
   ): Effect.fn.Return<
@@ -767,7 +769,6 @@ export const makeRows = Effect.gen(function* () {
     E | WarehouseError | Refusal | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
   > {
     const { database, schema, sql: source, timeoutSeconds, tool, waiting } = request
-    const principal = yield* CurrentPrincipal
     const policy = call.policyOf(principal)
     const wanted = timeoutSeconds === undefined ? policy.statementTimeoutMs : timeoutSeconds * 1000
     const timeoutMs = Math.min(wanted, policy.maxStatementTimeoutMs)
@@ -790,6 +791,7 @@ export const makeRows = Effect.gen(function* () {
       Collected,
       E | ScanBudgetExceeded | WarehouseSuspended | StatementRejected | ToolError
     >(
+      principal,
       {
         tool,
         class: "query",
@@ -841,7 +843,9 @@ export const makeRows = Effect.gen(function* () {
     identityOf: call.identityOf,
     /** All rows of a statement of our own, at most `maxRows` whatever the tier's rows are; none of them is kept. */
     all: <E>(request: Omit<RowsRequest<E>, "limit">, maxRows: number) =>
-      statement(request, { maxRows, keepRows: undefined }),
+      Effect.flatMap(CurrentPrincipal, (principal) =>
+        statement(principal, request, { maxRows, keepRows: undefined })
+      ),
     run: Effect.fnUntraced(function* <E>(
       request: RowsRequest<E>
     ): Effect.fn.Return<
@@ -852,7 +856,7 @@ export const makeRows = Effect.gen(function* () {
       const policy = call.policyOf(principal)
       const maxRows = Math.min(request.limit ?? policy.defaultRows, policy.maxRows)
       const keepRows = call.keepsResults ? policy.maxRows : undefined
-      const { meta, value } = yield* statement(request, { maxRows, keepRows })
+      const { meta, value } = yield* statement(principal, request, { maxRows, keepRows })
       const identity = call.identityOf(principal) + Masks.fingerprint(policy)
       if (keepRows !== undefined) yield* cursors.remember(value.queryId, identity)
       return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity)
@@ -875,6 +879,7 @@ export const makeRows = Effect.gen(function* () {
       const { maxResultBytes, metadataTimeoutMs } = policy
       const maxRows = Math.min(from.limit ?? policy.defaultRows, Math.max(0, policy.maxRows - offset))
       const { meta, value } = yield* call.guarded<Collected, never>(
+        principal,
         {
           tool,
           class: "metadata",
