@@ -39,6 +39,7 @@
  * | `snowguard_alerts_total` | event, result | events for the receivers of `[[alerts]]`: `delivered`, or `dropped` because one did not take them in time |
  * | `snowguard_alerts_failed_attempts_total` | | attempts that a receiver did not take |
  * | `snowguard_fibers` | | requests in flight and background work: a leak would grow it |
+ * | `snowguard_event_loop_lag_p99_seconds`, `snowguard_event_loop_lag_max_seconds` | | by how much the event loop was late in the last one to two minutes: what every answer waits |
  * | `process_resident_memory_bytes`, `nodejs_heap_size_used_bytes`, `process_cpu_seconds_total` | | of the process |
  * | `snowguard_ready` | | 1 while the server can answer, as `/readyz` says |
  * | `snowguard_http_requests_total` | method, status | requests over HTTP by class of status: `2xx`, `4xx` |

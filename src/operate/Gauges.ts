@@ -17,6 +17,7 @@ import * as RateLimiter from "../guard/RateLimiter.js"
 import { Retry } from "../guard/Retry.js"
 import { RejectionCode } from "../gate/ReadOnly.js"
 import * as Activity from "../observe/Activity.js"
+import * as EventLoop from "../platform/eventLoop.js"
 import { begin as beginCounter, counter, gauge, total } from "../platform/metrics.js"
 import * as Telemetry from "../observe/Telemetry.js"
 import * as Quota from "../quota/Quota.js"
@@ -68,6 +69,14 @@ const changes = counter("snowguard_degradation_changes_total", "Changes of the d
 const resident = gauge("process_resident_memory_bytes", "Resident memory of the process.")
 const heap = gauge("nodejs_heap_size_used_bytes", "Heap of JavaScript that is used.")
 const cpu = total("process_cpu_seconds_total", "User and system time of the process.")
+const loopP99 = gauge(
+  "snowguard_event_loop_lag_p99_seconds",
+  "By how much the event loop was late in the last one to two minutes: the 99th percentile."
+)
+const loopMax = gauge(
+  "snowguard_event_loop_lag_max_seconds",
+  "By how much the event loop was late in the last one to two minutes: the most."
+)
 const fibers = gauge(
   "snowguard_fibers",
   "Fibers that no other fiber waits for: requests in flight, and background work."
@@ -80,6 +89,10 @@ const sampleProcess = Effect.gen(function* () {
   heap({}, heapUsed)
   cpu({}, (user + system) / 1e6)
   fibers({}, (yield* Fiber.roots).length)
+  const late = yield* Effect.flatten(EventLoop.delayIfAny)
+  if (late === undefined) return
+  loopP99({}, late.p99Ms / 1000)
+  loopMax({}, late.maxMs / 1000)
 })
 
 /** A scrape does not wait longer for a store: the gauge stays as it is. */

@@ -20,6 +20,7 @@ import { Retry } from "../guard/Retry.js"
 import { Activity } from "../observe/Activity.js"
 import { RunningCalls } from "../observe/RunningCalls.js"
 import { names as eventNames } from "../platform/core/Events.js"
+import * as EventLoop from "../platform/eventLoop.js"
 import { monotonicMillis } from "../platform/monotonic.js"
 import * as Package from "../platform/package.js"
 import { quoted } from "../platform/quoted.js"
@@ -252,6 +253,8 @@ export const Snapshot = Schema.Struct({
     })
   ),
   backoff_factor: Schema.Number,
+  /** By how much the event loop was late in the last one to two minutes; absent where it is not measured. */
+  event_loop: optional(Schema.Struct({ p99_ms: Schema.Number, max_ms: Schema.Number })),
   rate_limits: Schema.Array(
     Schema.Struct({
       scope: Schema.String,
@@ -385,6 +388,7 @@ const forAll = [
   "mode",
   "pools",
   "backoff_factor",
+  "event_loop",
   "rate_limits",
   "quotas",
   "quotas_unavailable",
@@ -599,6 +603,7 @@ export const make = Effect.fnUntraced(function* ({ showStatements }: Options) {
     onSome: ({ status }) => ({ health: Effect.map(status, healthOf), status })
   })
   const credits = Option.getOrUndefined(yield* Effect.serviceOption(Credits))
+  const loop = yield* EventLoop.delayIfAny
   const startedAt = yield* Clock.currentTimeMillis
 
   const globals: Effect.Effect<Globals> = patiently(quota.status(noClient.client, noClient.tier)).pipe(
@@ -672,6 +677,7 @@ export const make = Effect.fnUntraced(function* ({ showStatements }: Options) {
     const { codes } = yield* activity.unserved
     const { limits } = yield* activity.observed
     const config = yield* reloads.status
+    const late = yield* loop
     return {
       at,
       uptime_ms: at - startedAt,
@@ -681,6 +687,7 @@ export const make = Effect.fnUntraced(function* ({ showStatements }: Options) {
       mode: modeOf(yield* degradation.status),
       pools: yield* pools,
       backoff_factor: thousandths(backoffFactor),
+      ...(late === undefined ? {} : { event_loop: { p99_ms: whole(late.p99Ms), max_ms: whole(late.maxMs) } }),
       rate_limits: yield* rateLimits,
       ...(yield* globals),
       quota_store: storeOf(yield* storeHealth.status),

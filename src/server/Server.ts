@@ -27,6 +27,7 @@ import * as CircuitBreaker from "../guard/CircuitBreaker.js"
 import * as Degradation from "../guard/Degradation.js"
 import * as Guard from "../guard/Guard.js"
 import * as Package from "../platform/package.js"
+import * as EventLoop from "../platform/eventLoop.js"
 import * as UserDirs from "../platform/userDirs.js"
 import * as LoopGuard from "../guard/LoopGuard.js"
 import * as CursorKeys from "./CursorKeys.js"
@@ -219,10 +220,12 @@ export const layer = <P extends Stack.Overrides = {}>(
     Effect.map(
       watched(settings, Stack.replace<PartError, never, P>(parts(settings, directory), overrides)),
       ({ alerts, parts }) =>
-        Layer.mergeAll(server(settings), hasCollector() ? callsCounted : Layer.empty, alerts).pipe(
-          Layer.provide(RunningCalls.layer),
-          Layer.provideMerge(Stack.layer(parts))
-        )
+        Layer.mergeAll(
+          hasCollector()
+            ? Layer.merge(Layer.provide(server(settings), EventLoop.layer), callsCounted)
+            : server(settings),
+          alerts
+        ).pipe(Layer.provide(RunningCalls.layer), Layer.provideMerge(Stack.layer(parts)))
     )
   )
 
@@ -265,7 +268,7 @@ export const layerShared = <P extends Stack.Overrides = {}>(
           ),
           alerts
         ).pipe(
-          Layer.provide(RunningCalls.layer),
+          Layer.provide(Layer.merge(RunningCalls.layer, EventLoop.layer)),
           Layer.provideMerge(Layer.merge(Stack.layer({ ...made, audit }), audit))
         )
       }

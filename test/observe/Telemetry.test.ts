@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, TestClock } from "effect"
 import * as Guard from "../../src/guard/Guard.js"
+import { EventLoop } from "../../src/platform/eventLoop.js"
 import * as Live from "../../src/platform/Live.js"
 import * as MetricHandles from "../../src/platform/metrics.js"
 import * as Prometheus from "../../src/observe/prometheus.js"
@@ -222,6 +223,18 @@ describe("Telemetry", () => {
           { quota: Layer.orDie(Quota.layer({ tiers: { default: {}, metered: { requests_per_hour: 10 } } })) }
         )
       )
+    )
+  )
+
+  it.effect("tells by how much the event loop is late, in seconds", () =>
+    Effect.gen(function* () {
+      yield* Gauges.sample
+      const text = yield* scraped
+      assert.include(text, "\nsnowguard_event_loop_lag_p99_seconds 0.012\n")
+      assert.include(text, "\nsnowguard_event_loop_lag_max_seconds 1.5\n")
+    }).pipe(
+      Effect.provide(Testing.layer()),
+      Effect.provideService(EventLoop, { delay: Effect.succeed({ p99Ms: 12, maxMs: 1500 }) })
     )
   )
 

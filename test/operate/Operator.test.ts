@@ -11,6 +11,7 @@ import * as Degradation from "../../src/guard/Degradation.js"
 import * as LoopGuard from "../../src/guard/LoopGuard.js"
 import * as Operator from "../../src/operate/Operator.js"
 import * as Principal from "../../src/platform/Principal.js"
+import { EventLoop } from "../../src/platform/eventLoop.js"
 import * as Quota from "../../src/quota/Quota.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as WarehouseHealth from "../../src/warehouse/WarehouseHealth.js"
@@ -78,6 +79,28 @@ const call = (client: string, decision = "ok"): Entry => ({
 })
 
 describe("Operator", () => {
+  it.effect("shows all callers by how much the event loop is late, where that is measured", () =>
+    Effect.gen(function* () {
+      const seen = (see: "all" | "totals") =>
+        Effect.gen(function* () {
+          const { close, context } = yield* stack()
+          const { event_loop } = yield* Effect.provide(
+            Effect.flatMap(Operator.Operator, ({ snapshot }) => snapshot(see)),
+            context
+          )
+          yield* close
+          return event_loop
+        })
+      const measured = Effect.provideService(EventLoop, {
+        delay: Effect.succeed({ p99Ms: 11.2, maxMs: 1500 })
+      })
+      for (const see of ["all", "totals"] as const) {
+        assert.deepStrictEqual(yield* measured(seen(see)), { p99_ms: 12, max_ms: 1500 })
+        assert.isUndefined(yield* seen(see))
+      }
+    }).pipe(quiet)
+  )
+
   it.effect("remembers the latest samples, one every five seconds, of an hour by itself", () =>
     Effect.gen(function* () {
       assert.strictEqual(Operator.defaults.samples * Operator.defaults.sampleEveryMs, 3_600_000)
