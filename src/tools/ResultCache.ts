@@ -9,7 +9,7 @@
  * Invariants
  * 1. An age is counted from before the answer was asked for, so it is never understated.
  * 2. A failure is never remembered. Other calls that wait for the same answer see an error only if it says that
- *    the warehouse is unreachable.
+ *    the warehouse is unreachable, and not that the time of the call which asked is over.
  * 3. Of several calls that miss the same key at once, one asks; when it is interrupted or refused for a
  *    reason of its own, another one does.
  *
@@ -172,9 +172,15 @@ const outages: { readonly [R in Reason]: string | undefined } = {
   Unknown: undefined
 }
 
+const isDeadline = (error: unknown): boolean => Predicate.isTagged(error, "DeadlineExceeded")
+
+/** The deadline of a call is its own: another one may have more time. */
+const isOfCall = (error: unknown): boolean =>
+  isDeadline(error) && Predicate.hasProperty(error, "of") && error.of === "call"
+
 /**
  * Why the warehouse is out of reach, where that is the reason of a failure: an open circuit, a reduced mode, an
- * attempt that ran out of time, a `WarehouseError` of an outage. None for any other error. Errors of the services
+ * attempt or a call that ran out of time, a `WarehouseError` of an outage. None for any other error. Errors of the services
  * that a caller may add around its effect are known by their tags.
  *
  * @since 0.1.0
@@ -191,11 +197,14 @@ export const unreachable = (error: unknown): Option.Option<string> => {
     const why = Predicate.hasProperty(error, "why") ? String(error.why) : "no reason given"
     return Option.some(`the server is in a reduced mode: ${why}`)
   }
-  return Predicate.isTagged(error, "DeadlineExceeded") &&
-    Predicate.hasProperty(error, "of") &&
-    error.of === "attempt"
-    ? Option.some("the warehouse did not answer in time")
-    : Option.none()
+  if (!isDeadline(error)) return Option.none()
+  // Waiting for a slot that others hold, a session or the answer that another call asked for.
+  const waited = isOfCall(error) && Predicate.hasProperty(error, "sent") && error.sent === false
+  return Option.some(
+    waited
+      ? "the time of the call was over before it could ask the warehouse"
+      : "the warehouse did not answer in time"
+  )
 }
 
 interface Entry {
@@ -278,7 +287,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<Context.Tag.
             Effect.suspend(() =>
               Deferred.succeed(
                 question.outcome,
-                outcomeOf(exit, (error) => Option.isSome(allowStale(error)))
+                outcomeOf(exit, (error) => !isOfCall(error) && Option.isSome(allowStale(error)))
               )
             )
           )

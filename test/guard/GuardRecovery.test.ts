@@ -248,6 +248,56 @@ describe("Guard, with every layer", () => {
   )
 
   it.effect(
+    "a look-up that the warehouse leaves without an answer is answered from the cache at its deadline",
+    () =>
+      Effect.gen(function* () {
+        const hangs = yield* Ref.make(false)
+        const show = yield* FakeWarehouse.make([
+          { when: /^SHOW DATABASES/, then: FakeWarehouse.records([{ name: "SHOP", created_on: "2026" }]) }
+        ])
+        const warehouse = Layer.effect(
+          Warehouse,
+          Effect.map(Effect.provide(Warehouse, show.layer), (real) => ({
+            dialect: real.dialect,
+            execute: (statement) =>
+              Effect.flatMap(Ref.get(hangs), (silent) => (silent ? Effect.never : real.execute(statement)))
+          }))
+        )
+        yield* Effect.gen(function* () {
+          const tool = (yield* Toolbox.Toolbox).get("list_databases")
+          const call =
+            tool === undefined
+              ? Effect.dieMessage("no tool")
+              : tool.handler({}, { progress: () => Effect.void })
+          const fresh = yield* call
+          assert.notProperty(fresh, "stale")
+          yield* Ref.set(hangs, true)
+          yield* TestClock.adjust("10 minutes")
+          const fiber = yield* Effect.fork(call)
+          yield* TestClock.adjust("1 minute")
+          assert.deepInclude(yield* Fiber.join(fiber), {
+            databases: [{ name: "SHOP", created_on: "2026" }],
+            stale: true,
+            stale_reason: "the warehouse did not answer in time"
+          })
+          assert.strictEqual(
+            (yield* Effect.flatMap(CircuitBreaker.CircuitBreaker, (_) => _.status)).phase,
+            "closed"
+          )
+        }).pipe(
+          Effect.provide(
+            Toolbox.layerDefault.pipe(
+              Layer.provide(LoopGuard.layer()),
+              Layer.provideMerge(stack),
+              Layer.provide([CallPolicy.layer(), Cursors.layer(), readOnly(), warehouse]),
+              Layer.provide([Audit.layerNoop, SearchIndex.layerNoop])
+            )
+          )
+        )
+      })
+  )
+
+  it.effect(
     "while the warehouse is out of reach, look-ups are answered from the cache with their age and the reason",
     () =>
       Effect.gen(function* () {

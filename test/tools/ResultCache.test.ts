@@ -218,6 +218,20 @@ describe("Callers that miss the same key at once", () => {
     })
   )
 
+  it.effect("ask for themselves when the time of the one that asked is over", () =>
+    Effect.gen(function* () {
+      const cache = yield* ResultCache.make({ freshMs: 30_000 })
+      const over = yield* Deferred.make<string, DeadlineExceeded>()
+      const leader = yield* Effect.fork(Effect.flip(cache.serve({ key: "k" }, Deferred.await(over))))
+      yield* settle
+      const follower = yield* Effect.fork(cache.serve({ key: "k" }, Effect.succeed("asked again")))
+      yield* settle
+      yield* Deferred.fail(over, deadline("call"))
+      expect(yield* Fiber.join(leader)).toMatchObject({ of: "call" })
+      expect(yield* Fiber.join(follower)).toEqual({ value: "asked again" })
+    })
+  )
+
   it.effect("do not wait for an answer that will not be fresh enough for them", () =>
     Effect.gen(function* () {
       const cache = yield* ResultCache.make({ freshMs: 30_000 })
@@ -339,7 +353,7 @@ describe("ResultCache by hand", () => {
 describe("What counts as an outage", () => {
   const isOutage = (error: unknown) => Option.isSome(ResultCache.unreachable(error))
 
-  it("is the warehouse's own failure to answer, and nothing else", () => {
+  it("is that the warehouse did not answer, and nothing else", () => {
     const outages = Reason.literals.filter((reason) =>
       isOutage(new WarehouseError({ reason, description: "", sent: "unknown" }))
     )
@@ -357,8 +371,14 @@ describe("What counts as an outage", () => {
         new WarehouseError({ reason: "Overloaded", description: "", sent: "no", ownBound: true })
       )
     ).toEqual(Option.some("as many of the caller's own statements are under way as may be"))
-    expect(isOutage(deadline("attempt"))).toBe(true)
-    expect(isOutage(deadline("call"))).toBe(false)
+    for (const of of ["attempt", "call"] as const) {
+      expect(ResultCache.unreachable(deadline(of))).toEqual(
+        Option.some("the warehouse did not answer in time")
+      )
+    }
+    expect(ResultCache.unreachable(new DeadlineExceeded({ limitMs: 1, sent: false, of: "call" }))).toEqual(
+      Option.some("the time of the call was over before it could ask the warehouse")
+    )
     expect(isOutage({ _tag: "RateLimited" })).toBe(false)
     expect(isOutage(undefined)).toBe(false)
   })
