@@ -33,7 +33,7 @@ import * as MaskRules from "../sql/MaskRules.js"
 import * as Masking from "./core/Masking.js"
 import * as ObjectRules from "../sql/ObjectRules.js"
 import * as Show from "./core/Show.js"
-import { notARead, reject, single, unfoldsWithin } from "../sql/Statement.js"
+import { notARead, orName, reject, single, unfoldsWithin } from "../sql/Statement.js"
 import type { Rejection } from "../sql/Statement.js"
 import { inspect } from "./duckdb/ast.js"
 import type { Problem } from "./duckdb/ast.js"
@@ -327,6 +327,14 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         ...problem,
         position: location === undefined || translates ? undefined : sourceOffset(source, duckdb, location)
       })
+      /** Where the parser stopped; at the end of the text it tells no place. */
+      const unparsed = (problem: Problem): Rejection => {
+        if (problem.code !== "SYNTAX") return place(problem)
+        const { location } = problem
+        const before = location === undefined ? sql : Buffer.from(sql).subarray(0, location).toString()
+        const next = tokens.findIndex(({ end }) => end > before.length)
+        return orName(place(problem), tokens, next < 0 ? tokens.length : next)
+      }
       // The text is asked for with and without its limit at the same time. An answer is kept, so it is asked for once.
       const ahead = Lru.get(trees, sql) === undefined ? limitedText(canonical, tokens, policy) : undefined
       if (ahead !== undefined) {
@@ -336,7 +344,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         }
       }
       const tree = yield* parse(sql)
-      if (Either.isLeft(tree)) return Either.left(place(tree.left))
+      if (Either.isLeft(tree)) return Either.left(unparsed(tree.left))
       const { ctes, functions, problem, references, tables } = inspect(
         tree.right.statement,
         allowedBy(policy)

@@ -95,7 +95,7 @@ export class StatementRejected extends Schema.TaggedError<StatementRejected>("sn
     words: Schema.optional(Schema.String),
     /** Offset into the caller's text, in UTF-16 units, where known. */
     position: Schema.optional(Schema.Number),
-    /** What an operator can do to allow it, where that is possible. */
+    /** What the author of the statement or an operator can do to have it allowed, where that is known. */
     hint: Schema.optional(Schema.String),
     /** Tables, in full, of which something has to be looked up before the statement can be accepted. */
     lookUp: Schema.optional(Schema.Array(Schema.Array(Schema.String))),

@@ -74,8 +74,8 @@ export const qualified = (...parts: ReadonlyArray<string>): Either.Either<string
   return Either.map(Either.all(parts.map(quote)), (names) => names.join("."))
 }
 
-/** Words that Snowflake takes for a part of the statement where a name may stand. */
-const reserved: ReadonlySet<string> = new Set(
+/** Words that Snowflake takes for a part of the statement where a name may stand, in upper case. */
+export const reserved: ReadonlySet<string> = new Set(
   (
     "ACCOUNT ALL ALTER AND ANY AS BETWEEN BY CASE CAST CHECK COLUMN CONNECT CONNECTION CONSTRAINT CREATE CROSS " +
     "CURRENT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DATABASE DELETE DISTINCT DROP ELSE EXISTS " +

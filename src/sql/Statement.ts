@@ -3,6 +3,7 @@
  * one statement, that it starts like a read, and that it does not grow when a parser unfolds it.
  */
 import * as Either from "effect/Either"
+import * as Identifier from "./Identifier.js"
 import type { Token } from "./Lexer.js"
 
 /**
@@ -72,6 +73,47 @@ export const single = (tokens: ReadonlyArray<Token>): Either.Either<ReadonlyArra
  */
 export const isKeyword = (tokens: ReadonlyArray<Token>, at: number, keyword: string): boolean =>
   tokens[at]?.kind === "word" && tokens[at].value === keyword && tokens[at - 1]?.text !== "."
+
+/** Words after which a name may be due. */
+const beforeNames = new Set(
+  "SELECT DISTINCT ALL WHERE AND OR ON HAVING QUALIFY BY WHEN THEN ELSE BETWEEN FROM JOIN AS".split(" ")
+)
+
+/** Words that begin what else may stand there, or are values. */
+const noNames = new Set(
+  "SELECT WITH NULL TRUE FALSE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER LOCALTIME LOCALTIMESTAMP".split(
+    " "
+  )
+)
+
+/** Reserved by DuckDB too, which Snowflake takes as names. */
+const reservedByDuckDb = new Set(
+  "ASC DEFAULT DESC END FETCH LIMIT OFFSET ONLY PIVOT SHOW UNPIVOT WINDOW".split(" ")
+)
+
+const isInPlaceOfName = (tokens: ReadonlyArray<Token>, at: number): boolean => {
+  const [before, word] = [tokens[at - 1], tokens[at]]
+  if (before === undefined || word?.kind !== "word" || noNames.has(word.value)) return false
+  if (!Identifier.reserved.has(word.value) && !reservedByDuckDb.has(word.value)) return false
+  if (before.kind === "word")
+    return beforeNames.has(before.value) && !(before.value === "FROM" && word.value === "WHERE")
+  return /^(?:[,(.=<>+/|-]|<>|!=|<=|>=|\|\|)$/.test(before.text)
+}
+
+/**
+ * The refusal of a statement in which something is wrong at this token, or behind the last one: with a hint where a
+ * reserved word stands there, or directly before, in the place of a name.
+ */
+export const orName = (rejection: Rejection, tokens: ReadonlyArray<Token>, at: number): Rejection => {
+  const word = [at - 1, at].find((one) => isInPlaceOfName(tokens, one))
+  const token = word === undefined ? undefined : tokens[word]
+  return token === undefined || rejection.hint !== undefined
+    ? rejection
+    : {
+        ...rejection,
+        hint: `if ${token.text} is the name of a column or a table, write it in double quotes: ${Identifier.quoted(token.value)}`
+      }
+}
 
 /** Offset of the bracket that closes the one at `open`, or the number of tokens. */
 const closing = (tokens: ReadonlyArray<Token>, open: number): number => {

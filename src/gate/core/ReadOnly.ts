@@ -22,7 +22,7 @@ import { inspect } from "./SnowflakeScan.js"
 import type { Allowed } from "./SnowflakeScan.js"
 import * as Names from "./SnowflakeNames.js"
 import * as Show from "./SnowflakeShow.js"
-import { isKeyword, notARead, reject, single } from "../../sql/Statement.js"
+import { isKeyword, notARead, orName, reject, single } from "../../sql/Statement.js"
 import type { Rejection } from "../../sql/Statement.js"
 
 /**
@@ -168,7 +168,12 @@ export const check = (
   let kind: Accepted["kind"] = "select"
   for (const part of parts) {
     const decided = segment(part, allowed, names, rules !== undefined, masking !== undefined)
-    if (Either.isLeft(decided)) return Either.left(decided.left)
+    if (Either.isLeft(decided)) {
+      const { code, position } = decided.left
+      const at = part.findIndex(({ start }) => start === position)
+      const isOfWords = code === "SYNTAX" || code === "NOT_A_READ"
+      return Either.left(isOfWords && at > 0 ? orName(decided.left, part, at) : decided.left)
+    }
     kind = decided.right
   }
   const refused = Names.refused(names, rules, { ...policy, allowed: allowed.functions })
