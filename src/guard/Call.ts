@@ -45,6 +45,11 @@ export interface Operation {
   /** Milliseconds for one attempt in the warehouse; `deadlineMs` when absent. */
   readonly timeoutMs?: number | undefined
   /**
+   * The time limit as the caller knows it, milliseconds, where the two above hold more than that; `isMost`: the caller
+   * cannot ask for more.
+   */
+  readonly asked?: { readonly ms: number; readonly isMost: boolean } | undefined
+  /**
    * Milliseconds without an answer after which the silence counts against the warehouse; those of an attempt when
    * absent. A caller that allows little time learns little about the warehouse.
    */
@@ -292,6 +297,7 @@ export const maker = (
         class: operation.class,
         deadlineMs,
         timeoutMs: operation.timeoutMs,
+        asked: operation.asked,
         silenceMs: operation.silenceMs,
         estimatedBytes: operation.estimatedBytes,
         estimatedCredits: operation.estimatedCredits,
@@ -377,13 +383,13 @@ export const turn = ({ tier, waiting }: Call, waitMs: number): Effect.Effect<voi
 export const left = ({ deadline, now }: Call): number => Math.max(0, deadline - now())
 
 const exceeded = (
-  { deadlineMs, timeoutMs = deadlineMs }: Call,
+  { asked, deadlineMs, timeoutMs = deadlineMs }: Call,
   { cancelled, lastSentAt, statements }: Used,
   of: "attempt" | "call"
 ) =>
   Effect.fail(
     new DeadlineExceeded({
-      limitMs: of === "call" ? deadlineMs : timeoutMs,
+      limitMs: asked?.ms ?? (of === "call" ? deadlineMs : timeoutMs),
       sent: statements > 0,
       cancelled,
       of,
@@ -603,7 +609,8 @@ export const explainLate =
         const lateness = {
           ...Lateness.blameOf(facts),
           class: call.class === "query" ? ("query" as const) : ("metadata" as const),
-          quietMs: Math.round(Lateness.quietMs(facts))
+          quietMs: Math.round(Lateness.quietMs(facts)),
+          ...(call.asked?.isMost === true ? { isMost: true } : {})
         }
         return Effect.fail(
           error instanceof DeadlineExceeded

@@ -49,7 +49,7 @@ export class Received extends Context.Reference<Received>()("snowguard/Deadline/
 export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("snowguard/DeadlineExceeded")(
   "DeadlineExceeded",
   {
-    /** The limit that was reached, milliseconds. */
+    /** The limit that was reached, milliseconds, as the caller knows it. */
     limitMs: Schema.Number,
     /** Was the statement sent? If so its cancellation has been requested. */
     sent: Schema.Boolean,

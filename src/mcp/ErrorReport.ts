@@ -158,8 +158,9 @@ const lateWords: {
 }
 
 /** What a statement took so long for, and what to do about it. */
-const lateText = ({ class: kind, fault, quietMs, why = "quiet" }: Lateness): string => {
-  const [one, many, less, longer] = lateWords[kind]
+const lateText = ({ class: kind, fault, isMost = false, quietMs, why = "quiet" }: Lateness): string => {
+  const [one, many, less, more] = lateWords[kind]
+  const longer = isMost ? "" : more
   switch (fault) {
     case "statement":
       return `Other ${many} were answered meanwhile, so this one asks for too much: ${less}${longer}.`

@@ -674,14 +674,19 @@ export const makeRows = Effect.gen(function* () {
   const answer = Effect.fnUntraced(function* (
     page: Omit<Page, "more">,
     meta: AnswerMeta,
-    identity: string
+    identity: string,
+    remark?: string
   ): Effect.fn.Return<QueryResult> {
     const { offset, policy, result } = page
     const next = offset + result.rows.length
     // A page without a row would lead to itself; beyond the tier's rows nothing is kept.
     const more = call.keepsResults && result.truncated !== undefined && next > offset && next < policy.maxRows
+    const described = describePage({ ...page, more })
     return {
-      ...describePage({ ...page, more }),
+      ...described,
+      ...(remark === undefined
+        ? {}
+        : { next_step: described.next_step === undefined ? remark : `${described.next_step} ${remark}` }),
       ...(more ? { next_cursor: yield* cursors.issue(result.queryId, next, identity) } : {}),
       ...meta,
       columns: result.columns.map(({ name, type }) => ({
@@ -797,6 +802,7 @@ export const makeRows = Effect.gen(function* () {
         class: "query",
         deadlineMs: timeoutMs + QUERY_GRACE_MS,
         timeoutMs: timeoutMs + ANSWER_GRACE_MS,
+        asked: { ms: timeoutMs, isMost: timeoutMs >= policy.maxStatementTimeoutMs },
         // What the caller asks for does not decide how soon the warehouse counts as silent.
         silenceMs: Math.min(policy.statementTimeoutMs, SILENCE_MS),
         estimatedBytes: Math.min(policy.maxResultBytes, maxRows * ROW_BYTES),
@@ -859,7 +865,13 @@ export const makeRows = Effect.gen(function* () {
       const { meta, value } = yield* statement(principal, request, { maxRows, keepRows })
       const identity = call.identityOf(principal) + Masks.fingerprint(policy)
       if (keepRows !== undefined) yield* cursors.remember(value.queryId, identity)
-      return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity)
+      const { timeoutSeconds = 0 } = request
+      const mostSeconds = policy.maxStatementTimeoutMs / 1000
+      const cut =
+        timeoutSeconds > mostSeconds
+          ? `timeout_seconds was cut to ${mostSeconds}, the most that this tier has.`
+          : undefined
+      return yield* answer({ result: value, policy, maxRows, offset: 0 }, meta, identity, cut)
     }),
     /** Reads on in a stored result: a request like any other, but no query. */
     page: Effect.fnUntraced(function* (

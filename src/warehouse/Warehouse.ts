@@ -227,7 +227,9 @@ export const Lateness = Schema.Struct({
    * Of `warehouse`. `circuit`: its circuit is not closed. `trouble`: calls fail because it is not available. `quiet`: it
    * has answered no statement of that class for `quietMs`.
    */
-  why: Schema.optional(Schema.Literal("circuit", "trouble", "quiet"))
+  why: Schema.optional(Schema.Literal("circuit", "trouble", "quiet")),
+  /** The statement had the most time that its author can ask for. */
+  isMost: Schema.optional(Schema.Boolean)
 })
 /**
  * @since 0.1.0

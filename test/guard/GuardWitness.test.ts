@@ -324,12 +324,32 @@ describe("a statement that does not end in time", () => {
       )
   )
 
+  it.effect("that had the most time there is tells nothing of longer times", () =>
+    Effect.gen(function* () {
+      for (const [timeout_seconds, longer] of [
+        [299, true],
+        [300, false],
+        [3600, false]
+      ] as const) {
+        const asked = yield* Effect.fork(use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds }))
+        yield* TestClock.adjust(310_000)
+        const { message } = ErrorReport.fromError(yield* Fiber.join(asked), 0)
+        assert.include(message, `within ${Math.min(timeout_seconds, 300)} seconds`)
+        assert.include(message, "arrow it")
+        assert.strictEqual(message.includes("longer timeout_seconds"), longer)
+      }
+    }).pipe(Effect.provide(stack(slow(100))))
+  )
+
   it.effect("does not delay the answer when its cancellation is slow", () =>
     Effect.gen(function* () {
       const { error, ms } = yield* timed(use("ana", "execute_query", { sql: "SELECT 1", timeout_seconds: 3 }))
       assert.deepInclude(error, { _tag: "DeadlineExceeded", cancelled: false })
       assert.isAtMost(ms, 5_000)
-      assert.include(ErrorReport.fromError(error, 0).message, "is not confirmed")
+      const { message } = ErrorReport.fromError(error, 0)
+      assert.include(message, "is not confirmed")
+      // As it was asked for, and not with what is granted beside it.
+      assert.include(message, "did not finish within 3 seconds")
       // The statement ends in its own time.
       yield* TestClock.adjust(60_000)
     }).pipe(Effect.provide(stack(slow(60_000))))

@@ -252,15 +252,26 @@ describe("execute_query", () => {
     Effect.gen(function* () {
       const { call, guard, warehouse } = yield* Fakes.harness(ExecuteQuery.make, { rules: anything(two) })
       yield* call({ sql: "select 1" })
-      yield* call({ sql: "select 1", timeout_seconds: 5 })
-      yield* call({ sql: "select 1", timeout_seconds: 3600 })
+      expect(yield* call({ sql: "select 1", timeout_seconds: 5 })).not.toHaveProperty("next_step")
+      expect(yield* call({ sql: "select 1", timeout_seconds: 300 })).not.toHaveProperty("next_step")
+      expect(yield* call({ sql: "select 1", timeout_seconds: 3600 })).toHaveProperty(
+        "next_step",
+        "timeout_seconds was cut to 300, the most that this tier has."
+      )
+      const cut = yield* call({ sql: "select 1", timeout_seconds: 301, limit: 1 })
+      expect(cut).toHaveProperty(
+        "next_step",
+        expect.stringMatching(/^Only the first 1 rows.* was cut to 300/)
+      )
       expect((yield* warehouse.statements).map(({ timeoutMs }) => timeoutMs)).toEqual([
-        45_000, 5_000, 300_000
+        45_000, 5_000, 300_000, 300_000, 300_000
       ])
       // The guard waits longer than the warehouse: a slow statement is not a broken warehouse.
       expect((yield* guard.seen).operations).toMatchObject([
         { class: "query", timeoutMs: 46_000, deadlineMs: 46_500 },
-        { timeoutMs: 6_000, deadlineMs: 6_500 },
+        { timeoutMs: 6_000, deadlineMs: 6_500, asked: { ms: 5_000, isMost: false } },
+        { timeoutMs: 301_000, deadlineMs: 301_500, asked: { ms: 300_000, isMost: true } },
+        { timeoutMs: 301_000, deadlineMs: 301_500, asked: { ms: 300_000, isMost: true } },
         { timeoutMs: 301_000, deadlineMs: 301_500 }
       ])
     })

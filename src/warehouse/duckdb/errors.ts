@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { shortened } from "../../platform/core/format.js"
-import { upper } from "../../sql/Identifier.js"
+import { upper, written } from "../../sql/Identifier.js"
 import type { Reason } from "../Warehouse.js"
 import { noInterval } from "./dialect/library.js"
 
@@ -123,8 +123,15 @@ const absent = (
   missing: { kind, name, candidates: [] }
 })
 
-const unknownColumn = (name: string, message: string): Failure => ({
-  ...invalid("000904", "42000", `invalid identifier '${upper(name)}'.`),
+/**
+ * A name that is not found, in double quotes where Snowflake has them. DuckDB folds ASCII alone: one with other letters
+ * stays as it is, since the same in upper case may be there.
+ */
+const shownName = (...parts: ReadonlyArray<string>): string =>
+  written(...parts.map((part) => (/^[\x20-\x7e]*$/.test(part) ? upper(part) : part)))
+
+const unknownColumn = (name: string, message: string, relation: ReadonlyArray<string> = []): Failure => ({
+  ...invalid("000904", "42000", `invalid identifier '${shownName(...relation, name)}'.`),
   missing: { kind: "Column", name, candidates: candidatesOf(message) }
 })
 
@@ -222,10 +229,7 @@ const rules: ReadonlyArray<Rule> = [
     kind: /^Binder$/,
     // "Table", or "Values list" for views, subqueries and whatever else has rows.
     text: /^[A-Z][a-z ]* "([^\n]+?)" does not have a column named "([^\n]+?)"/,
-    to: ([, relation, name], message) => {
-      const failure = unknownColumn(name!, message)
-      return { ...failure, description: `invalid identifier '${upper(`${relation}.${name}`)}'.` }
-    }
+    to: ([, relation, name], message) => unknownColumn(name!, message, [relation!])
   },
   {
     kind: /^Binder$/,
@@ -235,8 +239,7 @@ const rules: ReadonlyArray<Rule> = [
   {
     kind: /^Binder$/,
     text: /^column "?([^\n]+?)"? must appear in the GROUP BY/i,
-    to: ([, name]) =>
-      invalid("000979", "42601", `[${name!.toUpperCase()}] is not a valid group by expression.`)
+    to: ([, name]) => invalid("000979", "42601", `[${upper(name!)}] is not a valid group by expression.`)
   },
   {
     kind: /^Binder$/,

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { upper } from "../../sql/Identifier.js"
+import { sameInDuckDb, upper } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 
 /** Words that end the list of a SELECT. */
@@ -80,9 +80,9 @@ export const resultNames = (
     const first = item[0]
     const last = item[item.length - 1]
     if (first === undefined || last === undefined) return folded(name)
-    if (last.kind === "quoted" && last.value.toUpperCase() === name.toUpperCase()) return last.value
-    if (last.kind === "word" && last.value === name.toUpperCase()) return last.value
-    const text = sql.slice(first.start, last.end).replace(/\s+/g, " ").toUpperCase()
+    if (last.kind === "quoted" && sameInDuckDb(last.value, name)) return last.value
+    if (last.kind === "word" && last.value === upper(name)) return last.value
+    const text = upper(sql.slice(first.start, last.end).replace(/\s+/g, " "))
     // What a translation before us has made of a call that Snowflake would show as it was written.
     return text.replace(/\bSG_ADD_([A-Z]+)\(/g, "DATEADD($1, ")
   })

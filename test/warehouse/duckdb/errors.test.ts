@@ -55,6 +55,24 @@ it.each([
     "invalid identifier 'T.NAM'."
   ],
   [
+    `Binder Error: Referenced column "kunden name" not found in FROM clause!${line}`,
+    "InvalidStatement",
+    "000904",
+    `invalid identifier '"KUNDEN NAME"'.`
+  ],
+  [
+    `Binder Error: Table "t" does not have a column named "Größe"${line}`,
+    "InvalidStatement",
+    "000904",
+    `invalid identifier 'T."Größe"'.`
+  ],
+  [
+    `Binder Error: Table "order" does not have a column named "nam"${line}`,
+    "InvalidStatement",
+    "000904",
+    `invalid identifier '"ORDER".NAM'.`
+  ],
+  [
     `Binder Error: Macro sg_upper() does not support the supplied arguments. You might need to add explicit type casts.\nCandidate macros:\n\tsg_upper(x)${line}`,
     "InvalidStatement",
     "001044",

@@ -30,6 +30,16 @@ it("names an expression by its text", () => {
   )
 })
 
+it("folds letters beyond ASCII as names are folded, each to one letter", () => {
+  expect(named(`select avg("GRÖßE"), sum("größe") from t`, "a", "b")).toEqual([
+    `AVG("GRÖßE")`,
+    `SUM("GRÖßE")`
+  ])
+  expect(named(`select "GRÖßE" from t`, "größe")).toEqual(["GRÖßE"])
+  // Another name.
+  expect(named(`select "x" as "Maße" from t`, "MASSE")).toEqual([`"X" AS "MAßE"`])
+})
+
 it("looks at the outermost list, also behind CTEs, brackets and set operators", () => {
   expect(named(`with a as (select "q" from t) select n, (select max(m) from u) k from a`, "n", "k")).toEqual([
     "N",

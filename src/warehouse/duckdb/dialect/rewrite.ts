@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import { hiddenInformationSchema, informationSchema } from "../catalog.js"
-import { literal, quoted } from "../../../sql/Identifier.js"
+import { literal, quoted, upper } from "../../../sql/Identifier.js"
 import type { Token } from "../../../sql/Lexer.js"
 import * as Library from "./library.js"
 import type { Argument, Invocation, Kind, Written } from "./library.js"
@@ -1080,7 +1080,7 @@ export const rewrite = (from: Source): string => {
       /[\\\u0000-\u0008\u000b-\u001f]/.test(shown)
     )
       return { ...known, sql: text }
-    const made = quoted(shown.replace(/\s+/g, " ").toUpperCase())
+    const made = quoted(upper(shown.replace(/\s+/g, " ")))
     return { ...known, name: made, sql: `${text} AS ${made}` }
   }
 
