@@ -9,6 +9,7 @@ import { afterAll, beforeAll } from "vitest"
 import { exitCodes } from "../../src/cli/Commands.js"
 import * as Server from "../utils/server.js"
 import * as Terminal from "../utils/terminal.js"
+import { isLong, shortOrLong, someOrAll } from "../utils/long.js"
 
 const folder = mkdtempSync(join(tmpdir(), "snowguard-codes-"))
 const file = join(folder, "file")
@@ -108,7 +109,19 @@ const cases: ReadonlyArray<Case> = [
 ]
 
 describe("the exit code, and what is on stdout and on stderr", () => {
-  for (const { args, code, env, silent = false, told } of cases) {
+  // One row for each code, and some of the many of 64.
+  const first = cases.filter((one, n) => cases.findIndex(({ code }) => code === one.code) === n)
+  for (const { args, code, env, silent = false, told } of isLong
+    ? cases
+    : [
+        ...new Set([
+          ...first,
+          ...someOrAll(
+            cases.filter(({ args: [name] }) => name !== "keys"),
+            8
+          )
+        ])
+      ]) {
     const line = args.map((arg) => arg.replace(`${folder}/`, "")).join(" ")
     it(`is ${code} for snowguard ${line}${env === undefined ? "" : ` (${Object.keys(env)[0] ?? ""})`}`, () => {
       const { status, stderr, stdout } = run(args, env)
@@ -172,7 +185,9 @@ describe("--json", () => {
   ]
 
   it("makes each line of what commands print one value of JSON", () => {
-    for (const [args, code] of printing) {
+    for (const [args, code] of isLong
+      ? printing
+      : printing.filter(([[name]]) => name !== "keys" && name !== "help")) {
       const { status, stdout } = run([...args, "--json"])
       assert.strictEqual(status, code, args.join(" "))
       const lines = stdout.trimEnd().split("\n")
@@ -204,12 +219,15 @@ describe("at a terminal", () => {
     run([], {}, message(0, "initialize", hello) + message(1, "tools/call", call))
   })
 
-  for (const [args, question, code, told] of asking) {
+  for (const [n, [args, question, code, told]] of asking.entries()) {
     it(`${args.slice(0, 3).join(" ")} asks, does nothing without a yes, and does not ask with --yes`, async (context) => {
       Terminal.need(context)
       const answered = (typed: string) =>
         Terminal.run(args, { answers: [[question, typed]], columns: 60, env })
-      for (const typed of ["n", "\r", "\u0003", "\u0004"]) {
+      for (const typed of shortOrLong(
+        [["n", "\r", "\u0003", "\u0004"][n % 4] ?? "n"],
+        ["n", "\r", "\u0003", "\u0004"]
+      )) {
         const no = await answered(typed)
         assert.deepStrictEqual([no.code, no.unasked], [1, []], no.shown)
         assert.match(no.plain, /\nnothing was changed\n$/)

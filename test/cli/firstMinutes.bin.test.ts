@@ -9,6 +9,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-first-"))),
@@ -250,117 +251,124 @@ describe("the binary, wherever it is started", () => {
     })
   )
 
-  it.scopedLive("works in a directory that was removed", () =>
-    Effect.gen(function* () {
-      const gone = (env: Server.Env = {}, args: ReadonlyArray<string> = []) =>
-        Effect.flatMap(folder, (parent) => {
-          const cwd = join(parent, "gone")
-          mkdirSync(cwd)
-          return started(args, { cwd, env, shell: 'rmdir "$PWD"; exec "$@"', input: oneCall })
-        })
-      const { code, stdout } = yield* gone()
-      assert.strictEqual(code, 0)
-      assert.include(stdout, "SNOWGUARD_SAMPLE")
-      const relative = yield* gone({ SNOWGUARD_STATE_DIR: "state" })
-      assert.strictEqual(relative.code, 74)
-      assert.match(
-        relative.stderr,
-        /SNOWGUARD_STATE_DIR is relative, and the working directory does not exist/
-      )
-      const config = yield* gone({}, ["--config", "snowguard.toml"])
-      assert.strictEqual(config.code, 78)
-      assert.match(config.stderr, /^--config: .*the working directory does not exist/m)
-    })
-  )
-
-  it.scopedLive(
-    "works for a user without a home directory, where it is told where to keep its state",
-    (context) =>
+  inLongForm(() => {
+    it.scopedLive("works in a directory that was removed", () =>
       Effect.gen(function* () {
-        if (process.getuid?.() !== 0) {
-          context.skip("only root can start a process as a user that the system does not know")
-          return
-        }
-        const uid = 54_321
-        // Not in the tests' own directory for temporary files, which is closed to others.
-        const state = yield* Effect.acquireRelease(
-          Effect.sync(() => mkdtempSync("/tmp/snowguard-homeless-")),
-          (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-        )
-        chmodSync(state, 0o777)
-        const homeless = (
-          args: ReadonlyArray<string>,
-          env: Server.Env,
-          without: ReadonlyArray<string> = []
-        ) =>
-          started(args, {
-            uid,
-            cwd: "/",
-            env,
-            without: ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", ...without],
-            input: oneCall
+        const gone = (env: Server.Env = {}, args: ReadonlyArray<string> = []) =>
+          Effect.flatMap(folder, (parent) => {
+            const cwd = join(parent, "gone")
+            mkdirSync(cwd)
+            return started(args, { cwd, env, shell: 'rmdir "$PWD"; exec "$@"', input: oneCall })
           })
-        const { code, stderr, stdout } = yield* homeless([], { SNOWGUARD_STATE_DIR: state })
-        assert.strictEqual(code, 0, stderr)
+        const { code, stdout } = yield* gone()
+        assert.strictEqual(code, 0)
         assert.include(stdout, "SNOWGUARD_SAMPLE")
-        const nowhere = yield* homeless([], {}, ["SNOWGUARD_STATE_DIR"])
-        assert.strictEqual(nowhere.code, 74)
-        assert.match(nowhere.stderr, /no home directory: set SNOWGUARD_STATE_DIR/)
-        // The driver looks for the home directory while it is loaded.
-        const account = {
-          SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1",
-          SNOWFLAKE_USER: "u",
-          SNOWFLAKE_PASSWORD: "hunter2",
-          SNOWGUARD_STATE_DIR: state
-        }
-        assert.match((yield* homeless(["check"], account)).stdout, /nothing listens at the account's address/)
-        const memory = yield* homeless([], { SNOWGUARD_QUOTA_STORE_KIND: "memory" }, ["SNOWGUARD_STATE_DIR"])
-        assert.strictEqual(memory.code, 0)
-        for (const args of [
-          ["keys", "list"],
-          ["http", "--port", "0"]
-        ]) {
-          const { code, stderr } = yield* homeless(args, { SNOWGUARD_QUOTA_STORE_KIND: "memory" }, [
+        const relative = yield* gone({ SNOWGUARD_STATE_DIR: "state" })
+        assert.strictEqual(relative.code, 74)
+        assert.match(
+          relative.stderr,
+          /SNOWGUARD_STATE_DIR is relative, and the working directory does not exist/
+        )
+        const config = yield* gone({}, ["--config", "snowguard.toml"])
+        assert.strictEqual(config.code, 78)
+        assert.match(config.stderr, /^--config: .*the working directory does not exist/m)
+      })
+    )
+
+    it.scopedLive(
+      "works for a user without a home directory, where it is told where to keep its state",
+      (context) =>
+        Effect.gen(function* () {
+          if (process.getuid?.() !== 0) {
+            context.skip("only root can start a process as a user that the system does not know")
+            return
+          }
+          const uid = 54_321
+          // Not in the tests' own directory for temporary files, which is closed to others.
+          const state = yield* Effect.acquireRelease(
+            Effect.sync(() => mkdtempSync("/tmp/snowguard-homeless-")),
+            (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+          )
+          chmodSync(state, 0o777)
+          const homeless = (
+            args: ReadonlyArray<string>,
+            env: Server.Env,
+            without: ReadonlyArray<string> = []
+          ) =>
+            started(args, {
+              uid,
+              cwd: "/",
+              env,
+              without: ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", ...without],
+              input: oneCall
+            })
+          const { code, stderr, stdout } = yield* homeless([], { SNOWGUARD_STATE_DIR: state })
+          assert.strictEqual(code, 0, stderr)
+          assert.include(stdout, "SNOWGUARD_SAMPLE")
+          const nowhere = yield* homeless([], {}, ["SNOWGUARD_STATE_DIR"])
+          assert.strictEqual(nowhere.code, 74)
+          assert.match(nowhere.stderr, /no home directory: set SNOWGUARD_STATE_DIR/)
+          // The driver looks for the home directory while it is loaded.
+          const account = {
+            SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1",
+            SNOWFLAKE_USER: "u",
+            SNOWFLAKE_PASSWORD: "hunter2",
+            SNOWGUARD_STATE_DIR: state
+          }
+          assert.match(
+            (yield* homeless(["check"], account)).stdout,
+            /nothing listens at the account's address/
+          )
+          const memory = yield* homeless([], { SNOWGUARD_QUOTA_STORE_KIND: "memory" }, [
             "SNOWGUARD_STATE_DIR"
           ])
-          assert.strictEqual(code, 78)
-          assert.match(stderr, /^auth\.keys_file: .*set SNOWGUARD_STATE_DIR/m)
-        }
-      })
-  )
+          assert.strictEqual(memory.code, 0)
+          for (const args of [
+            ["keys", "list"],
+            ["http", "--port", "0"]
+          ]) {
+            const { code, stderr } = yield* homeless(args, { SNOWGUARD_QUOTA_STORE_KIND: "memory" }, [
+              "SNOWGUARD_STATE_DIR"
+            ])
+            assert.strictEqual(code, 78)
+            assert.match(stderr, /^auth\.keys_file: .*set SNOWGUARD_STATE_DIR/m)
+          }
+        })
+    )
 
-  it.scopedLive("lists at the start what a login of the account lacks", () =>
-    Effect.gen(function* () {
-      const home = yield* folder
-      const state = join(home, "state")
-      const snowflake = { SNOWGUARD_WAREHOUSE: "snowflake", HOME: home, SNOWGUARD_STATE_DIR: state }
-      for (const args of [[], ["http", "--port", "0"]]) {
-        const { code, stderr } = yield* started(args, { env: snowflake })
-        assert.strictEqual(code, 78)
-        assert.match(stderr, /^snowflake\.account: .*SNOWFLAKE_ACCOUNT.*--connection/m)
-        assert.match(stderr, /^snowflake\.user: .*SNOWFLAKE_USER/m)
-        assert.match(stderr, /^snowflake\.password: .*SNOWFLAKE_PASSWORD.*SNOWFLAKE_PRIVATE_KEY_FILE/m)
-        const left = existsSync(state) ? readdirSync(state) : []
-        assert.deepStrictEqual(
-          left.filter((name) => name.endsWith(".new")),
-          []
-        )
-      }
-      const named = yield* started(["--connection", "dev"], { env: { HOME: home } })
-      assert.strictEqual(named.code, 78)
-      assert.match(named.stderr, /^--connection: cannot read the connection "dev"/m)
-      const complete = {
-        ...snowflake,
-        SNOWFLAKE_ACCOUNT: "a",
-        SNOWFLAKE_USER: "u",
-        SNOWFLAKE_PASSWORD: "hunter2"
-      }
-      const { code, stderr } = yield* started([], { env: complete })
-      assert.strictEqual(code, 0)
-      assert.include(stderr, "the Snowflake account a, user u")
-      assert.notInclude(stderr, "hunter2")
-    })
-  )
+    it.scopedLive("lists at the start what a login of the account lacks", () =>
+      Effect.gen(function* () {
+        const home = yield* folder
+        const state = join(home, "state")
+        const snowflake = { SNOWGUARD_WAREHOUSE: "snowflake", HOME: home, SNOWGUARD_STATE_DIR: state }
+        for (const args of [[], ["http", "--port", "0"]]) {
+          const { code, stderr } = yield* started(args, { env: snowflake })
+          assert.strictEqual(code, 78)
+          assert.match(stderr, /^snowflake\.account: .*SNOWFLAKE_ACCOUNT.*--connection/m)
+          assert.match(stderr, /^snowflake\.user: .*SNOWFLAKE_USER/m)
+          assert.match(stderr, /^snowflake\.password: .*SNOWFLAKE_PASSWORD.*SNOWFLAKE_PRIVATE_KEY_FILE/m)
+          const left = existsSync(state) ? readdirSync(state) : []
+          assert.deepStrictEqual(
+            left.filter((name) => name.endsWith(".new")),
+            []
+          )
+        }
+        const named = yield* started(["--connection", "dev"], { env: { HOME: home } })
+        assert.strictEqual(named.code, 78)
+        assert.match(named.stderr, /^--connection: cannot read the connection "dev"/m)
+        const complete = {
+          ...snowflake,
+          SNOWFLAKE_ACCOUNT: "a",
+          SNOWFLAKE_USER: "u",
+          SNOWFLAKE_PASSWORD: "hunter2"
+        }
+        const { code, stderr } = yield* started([], { env: complete })
+        assert.strictEqual(code, 0)
+        assert.include(stderr, "the Snowflake account a, user u")
+        assert.notInclude(stderr, "hunter2")
+      })
+    )
+  })
 
   it.scopedLive("says on a terminal what it waits for, and how to try it", (context) =>
     Effect.gen(function* () {

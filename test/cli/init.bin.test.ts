@@ -20,6 +20,7 @@ import { afterAll } from "vitest"
 import { clients } from "../../src/cli/clients.js"
 import * as Server from "../utils/server.js"
 import * as Terminal from "../utils/terminal.js"
+import { inLongForm, someOrAll } from "../utils/long.js"
 
 const folder = mkdtempSync(join(tmpdir(), "snowguard-init-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -131,7 +132,7 @@ const written: ReadonlyArray<
 ]
 
 describe("snowguard init, without a terminal", () => {
-  for (const [args, document, secrets = []] of written) {
+  for (const [args, document, secrets = []] of someOrAll(written, 3)) {
     it(`writes a file that is complete: ${args.map((arg) => arg.replace(`${folder}/`, "")).join(" ")}`, () => {
       // What this shell has of an account is not what a client has.
       const env = envOf(home(), { SNOWFLAKE_ACCOUNT: "other", SNOWFLAKE_ROLE: "ACCOUNTADMIN" })
@@ -178,35 +179,40 @@ describe("snowguard init, without a terminal", () => {
     })
   })
 
-  it("writes nothing that cannot work", () => {
-    for (const [args, told] of [
-      [[...account, "--key-file", path("none.p8")], /none\.p8 cannot be read/],
-      [[...account, "--key-file", csv], /snowflake\.private_key/],
-      [["--load", path("none.csv")], /none\.csv/],
-      [["--account", "http://", "--user", "u", "--auth", "password"], /snowflake\.account/]
-    ] as const) {
-      const { file, status, stderr, stdout } = init(args)
-      assert.deepStrictEqual([status, stdout], [78, ""], stderr)
-      assert.match(stderr, told)
-      assert.isFalse(existsSync(file))
-    }
+  inLongForm(() => {
+    it("writes nothing that cannot work", () => {
+      for (const [args, told] of [
+        [[...account, "--key-file", path("none.p8")], /none\.p8 cannot be read/],
+        [[...account, "--key-file", csv], /snowflake\.private_key/],
+        [["--load", path("none.csv")], /none\.csv/],
+        [["--account", "http://", "--user", "u", "--auth", "password"], /snowflake\.account/]
+      ] as const) {
+        const { file, status, stderr, stdout } = init(args)
+        assert.deepStrictEqual([status, stdout], [78, ""], stderr)
+        assert.match(stderr, told)
+        assert.isFalse(existsSync(file))
+      }
+    })
   })
 
   const ragged = path("ragged.csv", "ID,NAME\n1,ada\n2\n")
   const twice = path("twice.csv", "id,ID,\n1,2,3\n")
 
   it("reads the files that it names, as the server will, and writes nothing where one of them cannot be served", () => {
-    for (const [files, told] of [
-      [[ragged], /wrong: \S+ragged\.csv:3: 1 value, and the first line has 2 names\n/],
-      [[path("empty.csv", "")], /wrong: \S+empty\.csv:1: the first line is empty/],
-      [[path("open.csv", 'ID\n"1\n')], /wrong: \S+open\.csv:2: a value in quotes does not end/],
-      [[path("notes.docx", "x")], /wrong: \S+notes\.docx: its name should end in \.csv/],
-      [[path("broken.parquet", "x")], /wrong: \S+broken\.parquet: /],
-      [[path("none-*.csv")], /wrong: \S+none-\*\.csv: no file matches/],
-      [[folder], /wrong: \S+: it is a directory/],
-      // All that is wrong is told at once.
-      [[ragged, csv, path("gone.json")], /gone\.json: there is no such file\n[^]*ragged\.csv:3: /]
-    ] as const) {
+    for (const [files, told] of someOrAll(
+      [
+        [[ragged], /wrong: \S+ragged\.csv:3: 1 value, and the first line has 2 names\n/],
+        [[path("empty.csv", "")], /wrong: \S+empty\.csv:1: the first line is empty/],
+        [[path("open.csv", 'ID\n"1\n')], /wrong: \S+open\.csv:2: a value in quotes does not end/],
+        [[path("notes.docx", "x")], /wrong: \S+notes\.docx: its name should end in \.csv/],
+        [[path("broken.parquet", "x")], /wrong: \S+broken\.parquet: /],
+        [[path("none-*.csv")], /wrong: \S+none-\*\.csv: no file matches/],
+        [[folder], /wrong: \S+: it is a directory/],
+        // All that is wrong is told at once.
+        [[ragged, csv, path("gone.json")], /gone\.json: there is no such file\n[^]*ragged\.csv:3: /]
+      ] as const,
+      3
+    )) {
       const { file, status, stderr, stdout } = init(["--load", ...files])
       assert.deepStrictEqual([status, stdout], [78, ""], stderr)
       assert.match(stderr, told)
@@ -227,29 +233,37 @@ describe("snowguard init, without a terminal", () => {
     assert.isFalse(existsSync(file))
   })
 
-  it("says under which names columns are served that have none of their own", () => {
-    const { file, status, stderr } = init(["--load", twice])
-    assert.strictEqual(status, 0, stderr)
-    assert.match(stderr, /warning: \S+twice\.csv: column 2 has the name ID of another, and is called ID_2\n/)
-    assert.match(stderr, /warning: \S+twice\.csv: column 3 has no name, and is called _\n/)
-    assert.isTrue(existsSync(file))
-    const { warnings } = JSON.parse(init(["--load", twice, "--json"]).stdout) as {
-      readonly warnings: ReadonlyArray<string>
-    }
-    assert.lengthOf(warnings, 2)
+  inLongForm(() => {
+    it("says under which names columns are served that have none of their own", () => {
+      const { file, status, stderr } = init(["--load", twice])
+      assert.strictEqual(status, 0, stderr)
+      assert.match(
+        stderr,
+        /warning: \S+twice\.csv: column 2 has the name ID of another, and is called ID_2\n/
+      )
+      assert.match(stderr, /warning: \S+twice\.csv: column 3 has no name, and is called _\n/)
+      assert.isTrue(existsSync(file))
+      const { warnings } = JSON.parse(init(["--load", twice, "--json"]).stdout) as {
+        readonly warnings: ReadonlyArray<string>
+      }
+      assert.lengthOf(warnings, 2)
+    })
   })
 
   it("says which option is missing, or does not fit", () => {
-    for (const [args, told] of [
-      [[], /expected --account, --connection, --load or --sample/],
-      [["--account", "a"], /expected --user/],
-      [account, /expected --auth key, token, password or sso/],
-      [[...account, "--auth", "key"], /expected --key-file/],
-      [[...account, "--auth", "password", "--key-file", keyFile], /^--key-file: is of --auth key only/],
-      [["--sample", "--load", csv], /one of --sample, --load/],
-      [["--sample", "--role", "R"], /^--role: is of --account only/],
-      [["--sample", "--for", "cursr"], /did you mean cursor/]
-    ] as const) {
+    for (const [args, told] of someOrAll(
+      [
+        [[], /expected --account, --connection, --load or --sample/],
+        [["--account", "a"], /expected --user/],
+        [account, /expected --auth key, token, password or sso/],
+        [[...account, "--auth", "key"], /expected --key-file/],
+        [[...account, "--auth", "password", "--key-file", keyFile], /^--key-file: is of --auth key only/],
+        [["--sample", "--load", csv], /one of --sample, --load/],
+        [["--sample", "--role", "R"], /^--role: is of --account only/],
+        [["--sample", "--for", "cursr"], /did you mean cursor/]
+      ] as const,
+      3
+    )) {
       const { file, status, stderr, stdout } = init(args)
       assert.deepStrictEqual([status, stdout], [64, ""], args.join(" "))
       assert.match(stderr, told)
@@ -269,7 +283,7 @@ describe("snowguard init, without a terminal", () => {
 
   it("prints what each client reads, alone on stdout, with the path of the file and no secret", () => {
     const directory = home()
-    for (const { name } of clients) {
+    for (const { name } of someOrAll(clients, 2)) {
       const file = join(directory, `${name}.toml`)
       const env = envOf(directory, { SNOWFLAKE_PASSWORD: "hunter2" })
       const { status, stderr, stdout } = init(
@@ -366,34 +380,39 @@ describe("snowguard check, of what init has written", () => {
     assert.match(other.stdout, /with the sample\ndatabases: SNOWGUARD_SAMPLE\nok\n$/)
   })
 
-  it("tells what has become of the files since", () => {
-    const env = envOf(home())
-    const mine = path("mine.csv", "ID\n1\n")
-    init(["--load", mine], env)
-    writeFileSync(mine, "ID,NAME\n1\n")
-    const { status, stdout } = check(env)
-    assert.strictEqual(status, 78)
-    assert.match(stdout, /\nwrong: \S+mine\.csv:2: 1 value, and the first line has 2 names\nto do: [^\n]+\n$/)
-    rmSync(mine)
-    assert.match(check(env).stdout, /\nwrong: \S+mine\.csv: there is no such file\n/)
-  })
+  inLongForm(() => {
+    it("tells what has become of the files since", () => {
+      const env = envOf(home())
+      const mine = path("mine.csv", "ID\n1\n")
+      init(["--load", mine], env)
+      writeFileSync(mine, "ID,NAME\n1\n")
+      const { status, stdout } = check(env)
+      assert.strictEqual(status, 78)
+      assert.match(
+        stdout,
+        /\nwrong: \S+mine\.csv:2: 1 value, and the first line has 2 names\nto do: [^\n]+\n$/
+      )
+      rmSync(mine)
+      assert.match(check(env).stdout, /\nwrong: \S+mine\.csv: there is no such file\n/)
+    })
 
-  it("does not log in to an account that this machine knows too, unless it is named", () => {
-    const directory = home()
-    const env = envOf(directory)
-    init(["--load", csv], env)
-    mkdirSync(join(directory, ".snowflake"))
-    writeFileSync(
-      join(directory, ".snowflake", "connections.toml"),
-      '[default]\naccount = "a"\nuser = "u"\npassword = "hunter2"\nhost = "127.0.0.1"\nprotocol = "http"\nport = 1\n',
-      { mode: 0o600 }
-    )
-    assert.match(check(env).stdout, /\nrows: 1\nok\n$/)
-    const account = { ...env, SNOWFLAKE_ACCOUNT: "a", SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1" }
-    const told = check(account)
-    assert.strictEqual(told.status, 0)
-    assert.match(told.stdout, /\nnote: a Snowflake account is set, and was not asked: [^\n]+\nok\n$/)
-    assert.strictEqual(check(env, "--connection", "default").status, 69)
+    it("does not log in to an account that this machine knows too, unless it is named", () => {
+      const directory = home()
+      const env = envOf(directory)
+      init(["--load", csv], env)
+      mkdirSync(join(directory, ".snowflake"))
+      writeFileSync(
+        join(directory, ".snowflake", "connections.toml"),
+        '[default]\naccount = "a"\nuser = "u"\npassword = "hunter2"\nhost = "127.0.0.1"\nprotocol = "http"\nport = 1\n',
+        { mode: 0o600 }
+      )
+      assert.match(check(env).stdout, /\nrows: 1\nok\n$/)
+      const account = { ...env, SNOWFLAKE_ACCOUNT: "a", SNOWFLAKE_ACCESS_URL: "http://127.0.0.1:1" }
+      const told = check(account)
+      assert.strictEqual(told.status, 0)
+      assert.match(told.stdout, /\nnote: a Snowflake account is set, and was not asked: [^\n]+\nok\n$/)
+      assert.strictEqual(check(env, "--connection", "default").status, 69)
+    })
   })
 })
 

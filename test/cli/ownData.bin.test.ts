@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { childrenOf } from "../utils/children.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-own-"))),
@@ -213,21 +214,23 @@ describe("the binary with files of the user's own", () => {
     })
   )
 
-  it.scopedLive("removes what a server that was killed has left", () =>
-    Effect.gen(function* () {
-      const at = yield* folder
-      writeFileSync(join(at, "orders.csv"), "id\n1\n")
-      const args = ["--load", join(at, "orders.csv")]
-      const { server } = yield* serving(args)
-      server.child.kill("SIGKILL")
-      yield* Effect.promise(() => server.exited)
-      assert.strictEqual(leftovers(server).length, 1)
-      const next = yield* serving(args)
-      assert.deepStrictEqual(leftovers(server), [])
-      next.server.child.stdin.end()
-      yield* Effect.promise(() => next.server.exited)
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("removes what a server that was killed has left", () =>
+      Effect.gen(function* () {
+        const at = yield* folder
+        writeFileSync(join(at, "orders.csv"), "id\n1\n")
+        const args = ["--load", join(at, "orders.csv")]
+        const { server } = yield* serving(args)
+        server.child.kill("SIGKILL")
+        yield* Effect.promise(() => server.exited)
+        assert.strictEqual(leftovers(server).length, 1)
+        const next = yield* serving(args)
+        assert.deepStrictEqual(leftovers(server), [])
+        next.server.child.stdin.end()
+        yield* Effect.promise(() => next.server.exited)
+      })
+    )
+  })
 
   it.scopedLive("serves a DuckDB file read-only, with its schemas, keys, comments and views", () =>
     Effect.gen(function* () {
@@ -384,46 +387,51 @@ describe("the binary with files of the user's own", () => {
     })
   )
 
-  it.scopedLive("ends when a DuckDB file cannot be served, and says why", () =>
-    Effect.gen(function* () {
-      const at = yield* folder
-      const fault = (path: string, args: ReadonlyArray<string> = []) =>
-        Effect.map(ended(args, { SNOWGUARD_DUCKDB_DATABASE: path }), ({ code, faults }) => {
-          assert.strictEqual(code, 78)
-          assert.strictEqual(faults.length, 1)
-          assert.isTrue(faults[0]!.startsWith(`${path}: `))
-          return faults[0]!.slice(path.length + 2)
-        })
-      const text = join(at, "text.duckdb")
-      writeFileSync(text, "not a database")
-      assert.strictEqual(yield* fault(text), "it is not a DuckDB file")
-      assert.strictEqual(yield* fault(join(at, "none.duckdb")), "there is no such file")
-      assert.strictEqual(yield* fault(at), "it is a directory, and not a DuckDB file")
-      const good = join(at, "good.duckdb")
-      yield* duckdb(good, "CREATE TABLE t AS SELECT 1 AS x")
-      const named = (name: string) => {
-        const path = join(at, name)
-        writeFileSync(path, readFileSync(good))
-        return path
-      }
-      assert.match(yield* fault(named("memory.duckdb")), /database MEMORY, .*rename the file/)
-      writeFileSync(join(at, "t.csv"), "x\n1\n")
-      assert.match(yield* fault(named("local.duckdb"), ["--load", join(at, "t.csv")]), /duckdb\.load; rename/)
-      const twice = join(at, "twice.duckdb")
-      yield* duckdb(twice, 'CREATE TABLE "a b"(x INTEGER)', "CREATE TABLE a_b(x INTEGER)")
-      assert.match(yield* fault(twice), /main\.a b and main\.a_b would both be TWICE\.PUBLIC\.A_B; rename/)
-      const newer = named("newer.duckdb")
-      writeFileSync(newer, ofVersion(readFileSync(newer), 999n))
-      assert.match(yield* fault(newer), /another version of DuckDB \(storage version 999.*load the export/)
-      // A writer of another process holds it.
-      const writer = yield* Effect.acquireRelease(
-        Effect.promise(() => api.DuckDBInstance.create(good)),
-        (instance) => Effect.sync(() => instance.closeSync())
-      )
-      assert.match(yield* fault(good), /^another program has it open for writing: .*\(PID \d+\); end it/)
-      writer.closeSync()
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("ends when a DuckDB file cannot be served, and says why", () =>
+      Effect.gen(function* () {
+        const at = yield* folder
+        const fault = (path: string, args: ReadonlyArray<string> = []) =>
+          Effect.map(ended(args, { SNOWGUARD_DUCKDB_DATABASE: path }), ({ code, faults }) => {
+            assert.strictEqual(code, 78)
+            assert.strictEqual(faults.length, 1)
+            assert.isTrue(faults[0]!.startsWith(`${path}: `))
+            return faults[0]!.slice(path.length + 2)
+          })
+        const text = join(at, "text.duckdb")
+        writeFileSync(text, "not a database")
+        assert.strictEqual(yield* fault(text), "it is not a DuckDB file")
+        assert.strictEqual(yield* fault(join(at, "none.duckdb")), "there is no such file")
+        assert.strictEqual(yield* fault(at), "it is a directory, and not a DuckDB file")
+        const good = join(at, "good.duckdb")
+        yield* duckdb(good, "CREATE TABLE t AS SELECT 1 AS x")
+        const named = (name: string) => {
+          const path = join(at, name)
+          writeFileSync(path, readFileSync(good))
+          return path
+        }
+        assert.match(yield* fault(named("memory.duckdb")), /database MEMORY, .*rename the file/)
+        writeFileSync(join(at, "t.csv"), "x\n1\n")
+        assert.match(
+          yield* fault(named("local.duckdb"), ["--load", join(at, "t.csv")]),
+          /duckdb\.load; rename/
+        )
+        const twice = join(at, "twice.duckdb")
+        yield* duckdb(twice, 'CREATE TABLE "a b"(x INTEGER)', "CREATE TABLE a_b(x INTEGER)")
+        assert.match(yield* fault(twice), /main\.a b and main\.a_b would both be TWICE\.PUBLIC\.A_B; rename/)
+        const newer = named("newer.duckdb")
+        writeFileSync(newer, ofVersion(readFileSync(newer), 999n))
+        assert.match(yield* fault(newer), /another version of DuckDB \(storage version 999.*load the export/)
+        // A writer of another process holds it.
+        const writer = yield* Effect.acquireRelease(
+          Effect.promise(() => api.DuckDBInstance.create(good)),
+          (instance) => Effect.sync(() => instance.closeSync())
+        )
+        assert.match(yield* fault(good), /^another program has it open for writing: .*\(PID \d+\); end it/)
+        writer.closeSync()
+      })
+    )
+  })
 })
 
 /** The header of a DuckDB file with another storage version, and the checksum that it then has. */

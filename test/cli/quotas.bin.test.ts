@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { PassThrough } from "node:stream"
 import { confirmed } from "../../src/cli/prompts.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-quotas-"))),
@@ -147,59 +148,71 @@ describe("quotas of the binary, spawned", () => {
       encoding: "utf8"
     })
 
-  it.scopedLive("where no server has counted yet the commands say so, and make no store", () =>
-    Effect.gen(function* () {
-      const home = yield* folder
-      const state = join(home, "deep", "state")
-      const env = { HOME: home, SNOWGUARD_STATE_DIR: state }
-      const none = `no quota store at ${join(state, "quota.db")} yet: nothing has been used\n`
-      assert.deepInclude(quota(env, "show"), { status: 0, stdout: none, stderr: "" })
-      assert.deepInclude(quota(env, "show", "--client", "ada"), { status: 0, stdout: none, stderr: "" })
-      assert.deepInclude(quota(env, "show", "--json"), { status: 0, stdout: '{"usage":[]}\n', stderr: none })
-      assert.deepInclude(quota(env, "export"), { status: 0, stdout: "", stderr: none })
-      assert.deepInclude(quota(env, "reset", "--all", "--yes"), { status: 0, stdout: none, stderr: "" })
-      assert.deepStrictEqual(readdirSync(home), [])
-      // A file without anything in it is not a store yet.
-      mkdirSync(state, { recursive: true })
-      writeFileSync(join(state, "quota.db"), "")
-      assert.deepInclude(quota(env, "show"), { status: 0, stdout: none, stderr: "" })
-      assert.deepStrictEqual(readdirSync(state), ["quota.db"])
-      // Without a place for it there is no store to tell of.
-      const nowhere = { ...env, SNOWGUARD_STATE_DIR: join(state, "quota.db") }
-      assert.deepInclude(quota(nowhere, "show"), { status: 74, stdout: "" })
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("where no server has counted yet the commands say so, and make no store", () =>
+      Effect.gen(function* () {
+        const home = yield* folder
+        const state = join(home, "deep", "state")
+        const env = { HOME: home, SNOWGUARD_STATE_DIR: state }
+        const none = `no quota store at ${join(state, "quota.db")} yet: nothing has been used\n`
+        assert.deepInclude(quota(env, "show"), { status: 0, stdout: none, stderr: "" })
+        assert.deepInclude(quota(env, "show", "--client", "ada"), { status: 0, stdout: none, stderr: "" })
+        assert.deepInclude(quota(env, "show", "--json"), {
+          status: 0,
+          stdout: '{"usage":[]}\n',
+          stderr: none
+        })
+        assert.deepInclude(quota(env, "export"), { status: 0, stdout: "", stderr: none })
+        assert.deepInclude(quota(env, "reset", "--all", "--yes"), { status: 0, stdout: none, stderr: "" })
+        assert.deepStrictEqual(readdirSync(home), [])
+        // A file without anything in it is not a store yet.
+        mkdirSync(state, { recursive: true })
+        writeFileSync(join(state, "quota.db"), "")
+        assert.deepInclude(quota(env, "show"), { status: 0, stdout: none, stderr: "" })
+        assert.deepStrictEqual(readdirSync(state), ["quota.db"])
+        // Without a place for it there is no store to tell of.
+        const nowhere = { ...env, SNOWGUARD_STATE_DIR: join(state, "quota.db") }
+        assert.deepInclude(quota(nowhere, "show"), { status: 74, stdout: "" })
+      })
+    )
 
-  it.scopedLive("a store that is broken, locked or out of reach is an error, and not one that is empty", () =>
-    Effect.gen(function* () {
-      const state = yield* folder
-      const env = { HOME: state, SNOWGUARD_STATE_DIR: state, SNOWGUARD_QUOTA_STORE_LOCK_WAIT_SECONDS: "0.1" }
-      const path = join(state, "quota.db")
-      for (const action of [["show"], ["show", "--json"], ["export"], ["reset", "--all", "--yes"]]) {
-        writeFileSync(path, "this is no database, and it is longer than a header")
-        const broken = quota(env, ...action)
-        assert.deepInclude(broken, { status: 74, stdout: "" }, action.join(" "))
-        assert.match(broken.stderr, /quota\.db is not a SQLite database; move it away/)
-      }
-      rmSync(path)
-      yield* Effect.scoped(Server.client(env))
-      assert.strictEqual(quota(env, "show").status, 0)
-      const { DatabaseSync } = yield* Effect.promise(() => import("@photostructure/sqlite"))
-      const held = yield* Effect.acquireRelease(
-        Effect.sync(() => new DatabaseSync(path)),
-        (database) => Effect.sync(() => database.close())
-      )
-      held.exec("BEGIN EXCLUSIVE")
-      const locked = quota(env, "show")
-      assert.deepInclude(locked, { status: 74, stdout: "" })
-      assert.match(locked.stderr, /quota\.db has been locked by another process/)
-      const away = {
-        SNOWGUARD_QUOTA_STORE_KIND: "redis",
-        SNOWGUARD_QUOTA_STORE_REDIS_URL: "redis://127.0.0.1:1"
-      }
-      assert.deepInclude(quota({ ...env, ...away }, "show"), { status: 74, stdout: "" })
-    })
-  )
+    it.scopedLive(
+      "a store that is broken, locked or out of reach is an error, and not one that is empty",
+      () =>
+        Effect.gen(function* () {
+          const state = yield* folder
+          const env = {
+            HOME: state,
+            SNOWGUARD_STATE_DIR: state,
+            SNOWGUARD_QUOTA_STORE_LOCK_WAIT_SECONDS: "0.1"
+          }
+          const path = join(state, "quota.db")
+          for (const action of [["show"], ["show", "--json"], ["export"], ["reset", "--all", "--yes"]]) {
+            writeFileSync(path, "this is no database, and it is longer than a header")
+            const broken = quota(env, ...action)
+            assert.deepInclude(broken, { status: 74, stdout: "" }, action.join(" "))
+            assert.match(broken.stderr, /quota\.db is not a SQLite database; move it away/)
+          }
+          rmSync(path)
+          yield* Effect.scoped(Server.client(env))
+          assert.strictEqual(quota(env, "show").status, 0)
+          const { DatabaseSync } = yield* Effect.promise(() => import("@photostructure/sqlite"))
+          const held = yield* Effect.acquireRelease(
+            Effect.sync(() => new DatabaseSync(path)),
+            (database) => Effect.sync(() => database.close())
+          )
+          held.exec("BEGIN EXCLUSIVE")
+          const locked = quota(env, "show")
+          assert.deepInclude(locked, { status: 74, stdout: "" })
+          assert.match(locked.stderr, /quota\.db has been locked by another process/)
+          const away = {
+            SNOWGUARD_QUOTA_STORE_KIND: "redis",
+            SNOWGUARD_QUOTA_STORE_REDIS_URL: "redis://127.0.0.1:1"
+          }
+          assert.deepInclude(quota({ ...env, ...away }, "show"), { status: 74, stdout: "" })
+        })
+    )
+  })
 
   it("what is asked at a terminal is answered by a yes; by anything else, and by no answer, with no", async () => {
     for (const [typed, expected] of [

@@ -9,6 +9,7 @@ import type { Fields } from "../../src/config/Setting.js"
 import { expanded } from "../../src/config/Setting.js"
 import { table } from "../../src/config/Settings.js"
 import { everySetting, withSecret } from "./samples.js"
+import { shortOrLong } from "../utils/long.js"
 
 const texts: { readonly [expected: string]: ReadonlyArray<string> } = {
   names: ["local", "Ann.B", "x@y", "a:b-c_d", "0", "constructor"],
@@ -170,7 +171,7 @@ describe("a printed configuration", () => {
       const bare = (text: string) => text.replace(/ # (default|file|inherited|env).*/g, "")
       expect(bare(Print.config(table, second))).toBe(bare(printed))
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(30, 200) } }
   )
 
   it("says of each value where it comes from, and of what is not set that it is not", () => {

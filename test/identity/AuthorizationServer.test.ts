@@ -9,6 +9,7 @@ import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
 import { authorizationServer, isInstalled, resource } from "./started.js"
+import { someOrAll } from "../utils/long.js"
 
 const secret = { client_id: "snowguard", client_secret: "a secret of the exchange" }
 
@@ -119,7 +120,7 @@ const withSecret = ["basic", "post"].map((client_auth) => ({
   wrong: { client_secret: "another secret" }
 }))
 
-for (const { client_auth, given, wrong } of withSecret) {
+for (const { client_auth, given, wrong } of someOrAll(withSecret, 1)) {
   it.scopedLive.skipIf(!isInstalled)(
     `the server is the client of the exchange by its secret (${client_auth}), and no other secret is taken`,
     () =>
@@ -153,7 +154,7 @@ const keys = (kind: "EC" | "RSA") => {
   }
 }
 
-for (const kind of ["EC", "RSA"] as const) {
+for (const kind of someOrAll(["EC", "RSA"] as const, 1)) {
   it.scopedLive.skipIf(!isInstalled)(
     `the server is the client of the exchange by a signed assertion (${kind}), and no other key is taken`,
     () =>

@@ -8,7 +8,7 @@ import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
 import * as H from "../utils/http.js"
-import { isLong } from "../utils/long.js"
+import { shortOrLong } from "../utils/long.js"
 
 /** Two users, each with a role that reads what the other's does not. */
 const directory = {
@@ -245,8 +245,8 @@ const questions = ["PUBLIC", "WEB"].flatMap(
 )
 
 for (const identity of identities) {
-  // Eras and identities do not meet: the second identity is asked for in one era.
-  const eras = identity === identities[0] || isLong ? ["2025", "2026"] : ["2026"]
+  // Eras and identities do not meet: each identity is asked for in one era.
+  const eras = shortOrLong([identity === identities[0] ? "2025" : "2026"], ["2025", "2026"])
   it.scopedLive(
     `resources, completions and suggestions of ${identity.name} name no object of the other's, in ${eras.length === 2 ? "both eras" : "one era"}, in an outage and from memory`,
     () =>

@@ -63,7 +63,7 @@ withLayer(servers)("a tier with masks", (it) => {
           const { call } = yield* Served
           const needles = Shop.needles(1)
           let answered = 0
-          const chosen = some(attacks, kind === "embedded" ? 5 : 10)
+          const chosen = some(attacks, kind === "embedded" ? 16 : 24)
           for (const sql of chosen) {
             const answer = yield* query(call, sql)
             if (!answer.isError) answered += 1
@@ -80,7 +80,7 @@ withLayer(servers)("a tier with masks", (it) => {
       () =>
         Effect.gen(function* () {
           const { call, withTier } = yield* Served
-          const chosen = some(analyses, kind === "embedded" ? 4 : 8)
+          const chosen = some(analyses, kind === "embedded" ? 10 : 16)
           const masked = yield* Effect.forEach(chosen, (sql) => query(call, sql))
           yield* withTier({})
           for (const [n, sql] of chosen.entries()) {
@@ -101,7 +101,7 @@ withLayer(servers)("a tier with masks", (it) => {
         yield* withTier({})
         const needles = Shop.needles(1)
         let leaking = 0
-        const chosen = some(attacks, 10)
+        const chosen = some(attacks, 30)
         for (const sql of chosen)
           if (Shop.leaks((yield* query(call, sql)).bytes, needles).length > 0) leaking += 1
         expect(leaking).toBeGreaterThan(chosen.length / 2)
@@ -118,7 +118,7 @@ it.scopedLive(
         Server.start({ kind: "embedded", world: 1, tier: { mask: opaque } }),
         Server.start({ kind: "embedded", world: 2, tier: { mask: opaque } })
       ])
-      for (const sql of some(attacks, 10).filter((sql) => !/SAMPLE/.test(sql))) {
+      for (const sql of some(attacks, 30).filter((sql) => !/SAMPLE/.test(sql))) {
         const [a, b] = yield* Effect.all([query(one, sql), query(other, sql)])
         expect([sql, learned(a)]).toEqual([sql, learned(b)])
       }

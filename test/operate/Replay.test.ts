@@ -10,7 +10,7 @@ import { shortOrLong } from "../utils/long.js"
 describe("the replay of a simulated server's audit log", () => {
   it("takes the decisions that were taken, where the limits are those that were in force", () => {
     const seen = new Set<string>()
-    for (const seed of shortOrLong([4, 7], [1, 2, 3, 4, 5, 6, 7])) {
+    for (const seed of shortOrLong([4], [1, 2, 3, 4, 5, 6, 7])) {
       const { differing, log, results } = Simulated.run(seed)
       assert.deepStrictEqual(differing.slice(0, 3), [], `seed ${seed}`)
       assert.deepStrictEqual([log.faulty.length, log.headless, log.begunBefore, log.missing], [0, 0, 0, 0])

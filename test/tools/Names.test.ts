@@ -8,6 +8,7 @@ import * as ListTables from "../../src/tools/ListTables.js"
 import * as ListViews from "../../src/tools/ListViews.js"
 import { catalog, make, relation } from "../utils/catalogWarehouse.js"
 import * as Fakes from "../utils/fakeGuards.js"
+import { shortOrLong } from "../utils/long.js"
 
 const dialects = ["snowflake", "duckdb"] as const
 
@@ -106,7 +107,7 @@ describe("a name that is listed", () => {
           }
           expect(found).toHaveLength(names.length * 2)
         }),
-      { fastCheck: { numRuns: 25 } }
+      { fastCheck: { numRuns: shortOrLong(6, 25) } }
     )
   }
 

@@ -8,6 +8,7 @@ import * as Emulator from "../../src/emulator/Emulator.js"
 import { run } from "../utils/command.js"
 import { folder } from "../utils/httpProcess.js"
 import { bin, cleanEnv } from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const directory: Options["directory"] = {
   users: {
@@ -198,61 +199,63 @@ ${more}`
   })
 )
 
-it.scopedLive("says what is wrong with whose settings, and what to do", () =>
-  Effect.gen(function* () {
-    const { check, emulator } = yield* start(own)
-    const told = (...args: ReadonlyArray<string>) =>
-      Effect.map(check(...args), ({ status, stdout }) => `${status}\n${stdout}`)
-    expect(yield* told("--client", "wrong")).toMatch(
-      /^78\n[^]*\nwrong: user or password is wrong[^\n]*\nto do: correct clients\.wrong\.snowflake\.user and clients\.wrong\.snowflake\.password: /
-    )
-    expect(yield* told("--client", "stranger")).toMatch(
-      /^78\n[^]*\nwrong: the role does not exist or is not granted to the user[^\n]*\nto do: correct clients\.stranger\.snowflake\.role, /
-    )
-    expect(yield* told("--client", "lost")).toMatch(
-      /^78\n[^]*\nwrong: [^\n]*warehouse[^\n]*\nto do: correct clients\.lost\.snowflake\.warehouse/
-    )
-    expect(yield* told("--client", "nobody")).toBe(
-      '78\nwrong: the client nobody has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
-        "to do: set a user and its credential in [clients.nobody.snowflake] or [tiers.default.snowflake]\n"
-    )
-    expect(yield* told("--tier", "silver")).toBe(
-      '78\nwrong: the tier silver has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
-        "to do: set a user and its credential in [tiers.silver.snowflake]\n"
-    )
-    expect(yield* told()).toBe(
-      '78\nwrong: snowflake.identity is "client": each client, or tier, has a user of its own in Snowflake\n' +
-        "to do: say whose login to check: --client ann, --client heir, --client wrong, --client stranger, --client lost, " +
-        "--tier gold\n"
-    )
-    for (const code of ["390420", "390422", "390432"]) {
-      yield* emulator.setFaults({ faults: [{ kind: "refusal", where: "login", code }] })
-      expect(yield* told("--client", "ann")).toMatch(
-        new RegExp(
-          `^78\\n[^]*\\nwrong: a network policy does not let this machine in: [^\\n]*\\[${code}\\]\\nto do: ask an administrator`
-        )
+inLongForm(() => {
+  it.scopedLive("says what is wrong with whose settings, and what to do", () =>
+    Effect.gen(function* () {
+      const { check, emulator } = yield* start(own)
+      const told = (...args: ReadonlyArray<string>) =>
+        Effect.map(check(...args), ({ status, stdout }) => `${status}\n${stdout}`)
+      expect(yield* told("--client", "wrong")).toMatch(
+        /^78\n[^]*\nwrong: user or password is wrong[^\n]*\nto do: correct clients\.wrong\.snowflake\.user and clients\.wrong\.snowflake\.password: /
       )
-    }
-    yield* emulator.setFaults({ faults: [{ kind: "status", status: 403, where: "login" }] })
-    expect(yield* told("--client", "ann")).toMatch(
-      /^78\n[^]*\nwrong: [^\n]*refuses this machine[^]*network policy/
-    )
-  })
-)
+      expect(yield* told("--client", "stranger")).toMatch(
+        /^78\n[^]*\nwrong: the role does not exist or is not granted to the user[^\n]*\nto do: correct clients\.stranger\.snowflake\.role, /
+      )
+      expect(yield* told("--client", "lost")).toMatch(
+        /^78\n[^]*\nwrong: [^\n]*warehouse[^\n]*\nto do: correct clients\.lost\.snowflake\.warehouse/
+      )
+      expect(yield* told("--client", "nobody")).toBe(
+        '78\nwrong: the client nobody has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
+          "to do: set a user and its credential in [clients.nobody.snowflake] or [tiers.default.snowflake]\n"
+      )
+      expect(yield* told("--tier", "silver")).toBe(
+        '78\nwrong: the tier silver has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
+          "to do: set a user and its credential in [tiers.silver.snowflake]\n"
+      )
+      expect(yield* told()).toBe(
+        '78\nwrong: snowflake.identity is "client": each client, or tier, has a user of its own in Snowflake\n' +
+          "to do: say whose login to check: --client ann, --client heir, --client wrong, --client stranger, --client lost, " +
+          "--tier gold\n"
+      )
+      for (const code of ["390420", "390422", "390432"]) {
+        yield* emulator.setFaults({ faults: [{ kind: "refusal", where: "login", code }] })
+        expect(yield* told("--client", "ann")).toMatch(
+          new RegExp(
+            `^78\\n[^]*\\nwrong: a network policy does not let this machine in: [^\\n]*\\[${code}\\]\\nto do: ask an administrator`
+          )
+        )
+      }
+      yield* emulator.setFaults({ faults: [{ kind: "status", status: 403, where: "login" }] })
+      expect(yield* told("--client", "ann")).toMatch(
+        /^78\n[^]*\nwrong: [^\n]*refuses this machine[^]*network policy/
+      )
+    })
+  )
 
-it.scopedLive("logs in once a run, whatever comes of it: a refused password is not tried again", () =>
-  Effect.gen(function* () {
-    const { check, emulator } = yield* start(own)
-    const logins = Effect.map(emulator.state, ({ requests }) => requests["Login"] ?? 0)
-    for (const [client, code] of [
-      ["ann", 0],
-      ["wrong", 78],
-      ["stranger", 78],
-      ["lost", 78]
-    ] as const) {
-      const before = yield* logins
-      const { status, stdout } = yield* check("--client", client)
-      expect([client, status, (yield* logins) - before], stdout).toEqual([client, code, 1])
-    }
-  })
-)
+  it.scopedLive("logs in once a run, whatever comes of it: a refused password is not tried again", () =>
+    Effect.gen(function* () {
+      const { check, emulator } = yield* start(own)
+      const logins = Effect.map(emulator.state, ({ requests }) => requests["Login"] ?? 0)
+      for (const [client, code] of [
+        ["ann", 0],
+        ["wrong", 78],
+        ["stranger", 78],
+        ["lost", 78]
+      ] as const) {
+        const before = yield* logins
+        const { status, stdout } = yield* check("--client", client)
+        expect([client, status, (yield* logins) - before], stdout).toEqual([client, code, 1])
+      }
+    })
+  )
+})

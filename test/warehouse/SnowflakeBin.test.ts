@@ -11,6 +11,7 @@ import { expect } from "vitest"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { sample as salesAnalysis } from "../../src/emulator/semantic.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const shop = { database: "snowguard_sample" }
 
@@ -222,36 +223,38 @@ it.scopedLive(
     })
 )
 
-it.scopedLive(
-  "logs in by a connection of the command line tool's config.toml, at its host, port and protocol",
-  () =>
-    Effect.gen(function* () {
-      const emulator = yield* Emulator.start({ sample: false })
-      const { hostname, port } = new URL(emulator.url)
-      const folder = yield* home
-      const entries = {
-        account: "emulator",
-        host: hostname,
-        port: Number(port),
-        protocol: "http",
-        user: Emulator.defaultUser,
-        password: Emulator.defaultPassword
-      }
-      const toml = Object.entries(entries).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
-      writeFileSync(
-        join(folder, "config.toml"),
-        `default_connection_name = "emu"\n[connections.emu]\n${toml.join("\n")}\n`,
-        { mode: 0o600 }
-      )
-      for (const args of [[], ["--connection", "emu"]]) {
-        const server = yield* Server.raw({ args: ["check", ...args], env: { SNOWFLAKE_HOME: folder } })
-        yield* Effect.promise(() => server.exited)
-        expect(server.notJson).toContain(`account host: ${hostname}:${port}`)
-        expect(server.notJson).toContain(`user: ${Emulator.defaultUser}`)
-      }
-      expect((yield* emulator.state).requests).toMatchObject({ Login: 2 })
-    })
-)
+inLongForm(() => {
+  it.scopedLive(
+    "logs in by a connection of the command line tool's config.toml, at its host, port and protocol",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator.start({ sample: false })
+        const { hostname, port } = new URL(emulator.url)
+        const folder = yield* home
+        const entries = {
+          account: "emulator",
+          host: hostname,
+          port: Number(port),
+          protocol: "http",
+          user: Emulator.defaultUser,
+          password: Emulator.defaultPassword
+        }
+        const toml = Object.entries(entries).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+        writeFileSync(
+          join(folder, "config.toml"),
+          `default_connection_name = "emu"\n[connections.emu]\n${toml.join("\n")}\n`,
+          { mode: 0o600 }
+        )
+        for (const args of [[], ["--connection", "emu"]]) {
+          const server = yield* Server.raw({ args: ["check", ...args], env: { SNOWFLAKE_HOME: folder } })
+          yield* Effect.promise(() => server.exited)
+          expect(server.notJson).toContain(`account host: ${hostname}:${port}`)
+          expect(server.notJson).toContain(`user: ${Emulator.defaultUser}`)
+        }
+        expect((yield* emulator.state).requests).toMatchObject({ Login: 2 })
+      })
+  )
+})
 
 /** Accepts connections and never answers. */
 const silence = Effect.acquireRelease(
@@ -366,71 +369,81 @@ it.scopedLive("a cursor is taken by another server with the same key, and gives 
   })
 )
 
-it.scopedLive(
-  "a cursor is refused by a server with another key, or for another client, with what to do",
-  () =>
-    Effect.gen(function* () {
-      const key = cursorKey()
-      const others = [
-        { SNOWGUARD_RESULTS_CURSOR_KEY: cursorKey() },
-        { SNOWGUARD_RESULTS_CURSOR_KEY: key, SNOWGUARD_CLIENT: "somebody-else" }
-      ]
-      for (const other of others) {
-        const { page } = yield* twoServers({ SNOWGUARD_RESULTS_CURSOR_KEY: key }, other)
-        const { code, message, retryable, sideEffects } = Server.report(page)
-        expect([code, retryable, sideEffects]).toEqual(["RESULT_NOT_AVAILABLE", false, "none"])
-        expect(message).toContain("Run the query again")
-      }
-    })
-)
+inLongForm(() => {
+  it.scopedLive(
+    "a cursor is refused by a server with another key, or for another client, with what to do",
+    () =>
+      Effect.gen(function* () {
+        const key = cursorKey()
+        const others = [
+          { SNOWGUARD_RESULTS_CURSOR_KEY: cursorKey() },
+          { SNOWGUARD_RESULTS_CURSOR_KEY: key, SNOWGUARD_CLIENT: "somebody-else" }
+        ]
+        for (const other of others) {
+          const { page } = yield* twoServers({ SNOWGUARD_RESULTS_CURSOR_KEY: key }, other)
+          const { code, message, retryable, sideEffects } = Server.report(page)
+          expect([code, retryable, sideEffects]).toEqual(["RESULT_NOT_AVAILABLE", false, "none"])
+          expect(message).toContain("Run the query again")
+        }
+      })
+  )
 
-it.scopedLive("a cursor outlives its server, when the next one has the same state directory", () =>
-  Effect.gen(function* () {
-    const emulator = yield* Emulator.start()
-    const env = { ...account(emulator.url), HOME: yield* home, SNOWGUARD_STATE_DIR: yield* home }
-    const { next_cursor, query_id } = Server.structured(
-      yield* Effect.scoped(
-        Effect.flatMap(Server.client(env), ({ call }) =>
-          call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
+  it.scopedLive("a cursor outlives its server, when the next one has the same state directory", () =>
+    Effect.gen(function* () {
+      const emulator = yield* Emulator.start()
+      const env = { ...account(emulator.url), HOME: yield* home, SNOWGUARD_STATE_DIR: yield* home }
+      const { next_cursor, query_id } = Server.structured(
+        yield* Effect.scoped(
+          Effect.flatMap(Server.client(env), ({ call }) =>
+            call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
+          )
         )
       )
-    )
-    const { call } = yield* Server.client(env)
-    const page = yield* call("get_query_results", { query_id, cursor: next_cursor, limit: 1 })
-    expect(Server.structured(page)).toMatchObject({ rows: [[6]] })
-  })
-)
-
-it.scopedLive(
-  "the embedded warehouse's rows stay with the server that has them, which the other one says",
-  () =>
-    Effect.gen(function* () {
-      const env = { SNOWGUARD_STATE_DIR: yield* home }
-      const [one, other] = [yield* Server.client(env), yield* Server.client(env)]
-      const { next_cursor, query_id } = Server.structured(
-        yield* one.call("execute_query", { sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1", ...shop, limit: 5 })
-      )
-      const page = { query_id, cursor: next_cursor, limit: 1 }
-      const gone = Server.report(yield* other.call("get_query_results", page))
-      expect(gone).toMatchObject({ code: "WAREHOUSE_RESULT_EXPIRED", retryable: false, sideEffects: "none" })
-      expect(gone.message).toMatch(/run the query again/i)
-      expect(Server.structured(yield* one.call("get_query_results", page))).toMatchObject({ rows: [[6]] })
+      const { call } = yield* Server.client(env)
+      const page = yield* call("get_query_results", { query_id, cursor: next_cursor, limit: 1 })
+      expect(Server.structured(page)).toMatchObject({ rows: [[6]] })
     })
-)
+  )
 
-it.scopedLive("explains on the embedded warehouse, too", () =>
-  Effect.gen(function* () {
-    const { call } = yield* Server.client()
-    const plan = Server.structured(
-      yield* call("explain_query", { sql: "SELECT STATUS, COUNT(*) FROM ORDERS GROUP BY 1", ...shop })
-    )
-    expect(plan).toMatchObject({ tables: [expect.stringMatching(/ORDERS/)] })
-    expect(plan["bytes_assigned"]).toBeGreaterThan(0)
-    expect(JSON.stringify(plan["operations"])).toMatch(/TableScan/)
-    const refused = Server.report(yield* call("explain_query", { sql: "SHOW TABLES" }))
-    expect(refused.code).toBe("INVALID_INPUT")
-  })
-)
+  it.scopedLive(
+    "the embedded warehouse's rows stay with the server that has them, which the other one says",
+    () =>
+      Effect.gen(function* () {
+        const env = { SNOWGUARD_STATE_DIR: yield* home }
+        const [one, other] = [yield* Server.client(env), yield* Server.client(env)]
+        const { next_cursor, query_id } = Server.structured(
+          yield* one.call("execute_query", {
+            sql: "SELECT ORDER_ID FROM ORDERS ORDER BY 1",
+            ...shop,
+            limit: 5
+          })
+        )
+        const page = { query_id, cursor: next_cursor, limit: 1 }
+        const gone = Server.report(yield* other.call("get_query_results", page))
+        expect(gone).toMatchObject({
+          code: "WAREHOUSE_RESULT_EXPIRED",
+          retryable: false,
+          sideEffects: "none"
+        })
+        expect(gone.message).toMatch(/run the query again/i)
+        expect(Server.structured(yield* one.call("get_query_results", page))).toMatchObject({ rows: [[6]] })
+      })
+  )
+
+  it.scopedLive("explains on the embedded warehouse, too", () =>
+    Effect.gen(function* () {
+      const { call } = yield* Server.client()
+      const plan = Server.structured(
+        yield* call("explain_query", { sql: "SELECT STATUS, COUNT(*) FROM ORDERS GROUP BY 1", ...shop })
+      )
+      expect(plan).toMatchObject({ tables: [expect.stringMatching(/ORDERS/)] })
+      expect(plan["bytes_assigned"]).toBeGreaterThan(0)
+      expect(JSON.stringify(plan["operations"])).toMatch(/TableScan/)
+      const refused = Server.report(yield* call("explain_query", { sql: "SHOW TABLES" }))
+      expect(refused.code).toBe("INVALID_INPUT")
+    })
+  )
+})
 
 it.scopedLive(
   "says that an operator must act when the password is wrong, logs in no more, and prints no secret",

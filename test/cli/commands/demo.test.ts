@@ -14,6 +14,7 @@ import { withoutMarks } from "../../../src/mcp/ErrorReport.js"
 import { nowOf, progress, render } from "../../../src/demo/render.js"
 import * as Outage from "../../../src/emulator/outage.js"
 import { painter } from "../../../src/platform/colors.js"
+import { inLongForm } from "../../utils/long.js"
 import * as Server from "../../utils/server.js"
 
 const folder = Effect.acquireRelease(
@@ -33,37 +34,39 @@ const demo = (args: ReadonlyArray<string>, env: Server.Env = {}) =>
     return { code, stdout, stderr }
   })
 
-it.scopedLive("rehearses an outage: the breaker opens and closes, every call is answered", () =>
-  Effect.gen(function* () {
-    const TMPDIR = yield* folder
-    const { code, stderr, stdout } = yield* demo(["--outage", "--speed", "60", "--json"], { TMPDIR })
-    const events = stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Event)
-    const summary = events.at(-1)
-    if (summary?._tag !== "Summary") throw new Error(`no summary: ${stdout}${stderr}`)
-    expect(summary.invariants.filter(({ held }) => !held)).toEqual([])
-    expect([code, stderr]).toEqual([0, ""])
-    expect(events.flatMap((event) => (event._tag === "Phase" ? [event.name] : []))).toEqual([
-      "healthy",
-      "struggling",
-      "down",
-      "suspended",
-      "recovered"
-    ])
-    expect(events.filter((event) => event._tag === "Moment").length).toBeGreaterThan(0)
-    const told = events.flatMap((event) => (event._tag === "Refusal" ? [event.code] : []))
-    expect(told).toContain("WAREHOUSE_INVALID_STATEMENT")
-    expect(new Set(told).size).toBe(told.length)
-    expect(events.flatMap((event) => (event._tag === "Search" ? [event.found] : []))).toEqual([
-      expect.stringContaining("SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS.EMAIL")
-    ])
-    expect(summary).toMatchObject({ unanswered: 0, leftRunning: 0 })
-    expect(summary.phases.some(({ refused, stale }) => refused + stale > 0)).toBe(true)
-    expect(readdirSync(TMPDIR)).toEqual([])
-  })
-)
+inLongForm(() => {
+  it.scopedLive("rehearses an outage: the breaker opens and closes, every call is answered", () =>
+    Effect.gen(function* () {
+      const TMPDIR = yield* folder
+      const { code, stderr, stdout } = yield* demo(["--outage", "--speed", "60", "--json"], { TMPDIR })
+      const events = stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Event)
+      const summary = events.at(-1)
+      if (summary?._tag !== "Summary") throw new Error(`no summary: ${stdout}${stderr}`)
+      expect(summary.invariants.filter(({ held }) => !held)).toEqual([])
+      expect([code, stderr]).toEqual([0, ""])
+      expect(events.flatMap((event) => (event._tag === "Phase" ? [event.name] : []))).toEqual([
+        "healthy",
+        "struggling",
+        "down",
+        "suspended",
+        "recovered"
+      ])
+      expect(events.filter((event) => event._tag === "Moment").length).toBeGreaterThan(0)
+      const told = events.flatMap((event) => (event._tag === "Refusal" ? [event.code] : []))
+      expect(told).toContain("WAREHOUSE_INVALID_STATEMENT")
+      expect(new Set(told).size).toBe(told.length)
+      expect(events.flatMap((event) => (event._tag === "Search" ? [event.found] : []))).toEqual([
+        expect.stringContaining("SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS.EMAIL")
+      ])
+      expect(summary).toMatchObject({ unanswered: 0, leftRunning: 0 })
+      expect(summary.phases.some(({ refused, stale }) => refused + stale > 0)).toBe(true)
+      expect(readdirSync(TMPDIR)).toEqual([])
+    })
+  )
+})
 
 const plain: Look = { width: 80, paint: painter(false) }
 
