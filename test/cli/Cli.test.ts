@@ -5,6 +5,7 @@ import * as Commands from "../../src/cli/Commands.js"
 import { Action } from "../../src/operate/Operator.js"
 import { painter } from "../../src/platform/colors.js"
 import * as Help from "../../src/cli/Help.js"
+import { shortOrLong } from "../utils/long.js"
 
 const specs = [
   { name: "stdio", summary: "serve", options: [] },
@@ -290,7 +291,7 @@ describe("the command line", () => {
       const result = Cli.parseWith(specs, argv)
       if (Either.isLeft(result)) expect(result.left.faults.length).toBeGreaterThan(0)
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it("knows what is asked before an action that takes something away, and each of these has --yes", () => {

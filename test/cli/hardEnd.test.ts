@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as HardEnd from "../../src/cli/hardEnd.js"
 import * as Server from "../utils/server.js"
+import { someOrAll } from "../utils/long.js"
 
 describe("the end of a process that does not close", () => {
   it.effect("comes some seconds after the shutdown time, counted from the first sign", () =>
@@ -101,7 +102,7 @@ syncBuiltinESMExports()
     })
   )
 
-  for (const kind of ["memory", "redis"])
+  for (const kind of someOrAll(["memory", "redis"], 1))
     it.scopedLive(`is not needed with limits in a Redis that is not there, and quotas in ${kind}`, () =>
       Effect.gen(function* () {
         const server = yield* Server.raw({

@@ -7,6 +7,7 @@ import * as Driver from "./driver.js"
 import * as Raw from "./raw.js"
 import * as Shared from "./shared.js"
 import { withLayer } from "../utils/withLayer.js"
+import { inLongForm } from "../utils/long.js"
 
 const quick: Partial<ConnectionOptions> = { timeout: 400 }
 
@@ -311,19 +312,21 @@ withLayer(Shared.layer({ sample: false, inlineRows: 10, chunkRows: 100 }))(
       })
     )
 
-    it.effect("largeParts: parts end where CLIENT_RESULT_CHUNK_SIZE says", () =>
-      Effect.gen(function* () {
-        const client = yield* Raw.login(yield* Shared.Shared)
-        const sizes = Effect.map(client.query("SELECT REPEAT('x', 10000) FROM range(4000)"), ({ chunks }) =>
-          chunks.map(({ rowCount }) => rowCount)
-        )
-        expect(yield* sizes).toHaveLength(40)
-        yield* install({ kind: "largeParts" })
-        expect(yield* sizes).toEqual([3990])
-        yield* client.query("ALTER SESSION SET CLIENT_RESULT_CHUNK_SIZE = 16")
-        expect(yield* sizes).toEqual([1678, 1678, 634])
-      })
-    )
+    inLongForm(() => {
+      it.effect("largeParts: parts end where CLIENT_RESULT_CHUNK_SIZE says", () =>
+        Effect.gen(function* () {
+          const client = yield* Raw.login(yield* Shared.Shared)
+          const sizes = Effect.map(client.query("SELECT REPEAT('x', 10000) FROM range(4000)"), ({ chunks }) =>
+            chunks.map(({ rowCount }) => rowCount)
+          )
+          expect(yield* sizes).toHaveLength(40)
+          yield* install({ kind: "largeParts" })
+          expect(yield* sizes).toEqual([3990])
+          yield* client.query("ALTER SESSION SET CLIENT_RESULT_CHUNK_SIZE = 16")
+          expect(yield* sizes).toEqual([1678, 1678, 634])
+        })
+      )
+    })
 
     it.effect("of a login: what could not be answered is told apart from what was refused", () =>
       Effect.gen(function* () {

@@ -257,7 +257,7 @@ describe("a call that an observed limit would have refused", () => {
           }
         }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
       ),
-      { numRuns: shortOrLong(6, 25), examples: [[eachKind]] }
+      { numRuns: shortOrLong(3, 25), examples: [[eachKind]] }
     )
     // A run in which no limit of a kind has refused would say nothing of it.
     assert.includeMembers(

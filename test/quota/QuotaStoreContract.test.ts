@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, Layer, Option } from "effect"
 import * as QuotaStore from "snowguard/QuotaStore"
 import * as QuotaStoreContract from "snowguard/testing/QuotaStoreContract"
+import { someOrAll } from "../utils/long.js"
 
 type Store = QuotaStore.QuotaStore["Type"]
 
@@ -258,7 +259,7 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     assert.deepStrictEqual(await broken(QuotaStore.layerMemory), [])
   })
 
-  it.each(faults)("finds a store %s", async (_, layer, caught) => {
+  it.each(someOrAll(faults, 6))("finds a store %s", async (_, layer, caught) => {
     assert.include(await broken(layer), caught)
   })
 
@@ -292,7 +293,7 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     return defect instanceof Error ? defect : assert.fail(String(defect))
   }
 
-  it.each(faults)(
+  it.each(someOrAll(faults, 3))(
     "tells of a store %s what was expected, what it gave and which operations led there",
     async (_, layer, caught) => {
       const message = await messageOf(layer, caught)
@@ -304,21 +305,30 @@ describe("the contract of quota stores, for stores written elsewhere", () => {
     }
   )
 
-  it.each([
-    ["check", wrong(({ reserve }) => ({ check: (charges) => reserve(charges, 1000) })), /usage after check/],
-    ["release", wrong(() => ({ release: () => Effect.void })), /usage after (release|settle)/],
-    ["settle", wrong(({ settle }) => ({ settle: (id) => settle(id, []) })), /usage after settle/],
-    [
-      "reserve",
-      wrong(({ reserve }) => ({
-        reserve: (charges, ttlMs) =>
-          Effect.map(reserve(charges, ttlMs), (decision) =>
-            decision._tag === "Refused" ? { ...decision, used: decision.used + 1 } : decision
-          )
-      })),
-      /the answer to reserve/
-    ]
-  ] as const)("names the command of a sequence that went wrong: %s", async (operation, layer, where) => {
+  it.each(
+    someOrAll(
+      [
+        [
+          "check",
+          wrong(({ reserve }) => ({ check: (charges) => reserve(charges, 1000) })),
+          /usage after check/
+        ],
+        ["release", wrong(() => ({ release: () => Effect.void })), /usage after (release|settle)/],
+        ["settle", wrong(({ settle }) => ({ settle: (id) => settle(id, []) })), /usage after settle/],
+        [
+          "reserve",
+          wrong(({ reserve }) => ({
+            reserve: (charges, ttlMs) =>
+              Effect.map(reserve(charges, ttlMs), (decision) =>
+                decision._tag === "Refused" ? { ...decision, used: decision.used + 1 } : decision
+              )
+          })),
+          /the answer to reserve/
+        ]
+      ] as const,
+      2
+    )
+  )("names the command of a sequence that went wrong: %s", async (operation, layer, where) => {
     const message = await messageOf(layer, model)
     assert.match(message, where)
     assert.match(message, new RegExp(`\\n {2}\\d+\\. \\+\\d+ ms ${operation}\\(.*: `))

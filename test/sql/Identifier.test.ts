@@ -3,6 +3,7 @@ import { Either, FastCheck as fc } from "effect"
 import { duckdb, snowflake } from "../../src/sql/Dialect.js"
 import * as Identifier from "../../src/sql/Identifier.js"
 import { tokenize } from "../../src/sql/Lexer.js"
+import { shortOrLong } from "../utils/long.js"
 
 const anything = fc.oneof(
   fc.string({ unit: "binary" }),
@@ -65,7 +66,7 @@ describe("names and texts of callers", () => {
           }
         }
       }),
-      { numRuns: 1000 }
+      { numRuns: shortOrLong(200, 1000) }
     )
     expect(count).toBeGreaterThan(1000)
   })

@@ -3,6 +3,7 @@ import { FastCheck as fc } from "effect"
 import * as ObjectIndex from "../../src/tools/core/ObjectIndex.js"
 import * as Refresh from "../../src/tools/core/Refresh.js"
 import { catalogOf, misspelt, search, seeded } from "../utils/searchCatalog.js"
+import { shortOrLong } from "../utils/long.js"
 
 const all: ReadonlySet<ObjectIndex.Kind> = new Set(["table", "view", "column"])
 const roomy = { maxObjects: 1_000_000, maxBytes: 1_000_000_000 }
@@ -154,7 +155,7 @@ describe("the index of objects", () => {
       fc.property(fc.string({ maxLength: 100, unit: "binary" }), (text) => {
         expect(find(index, text).length).toBeLessThanOrEqual(10)
       }),
-      { numRuns: 50 }
+      { numRuns: shortOrLong(15, 50) }
     )
     expect(find(index, "")).toEqual([])
     expect(find(index, "__proto__ constructor toString")).toEqual([])

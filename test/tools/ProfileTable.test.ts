@@ -7,6 +7,7 @@ import * as Server from "../masking/server.js"
 import * as Fakes from "../utils/fakeGuards.js"
 import * as Fake from "../utils/fakeWarehouse.js"
 import { withLayer } from "../utils/withLayer.js"
+import { shortOrLong } from "../utils/long.js"
 
 // Data, and what is to be told of them
 
@@ -190,7 +191,7 @@ const anyTables = fc.sample(
         ...Array.from({ length: width }, (_, at) => anyColumn(`${String.fromCharCode(72 + at)}_${at}`, size))
       )
     ),
-  { seed: 7, numRuns: 15 }
+  { seed: 7, numRuns: shortOrLong(5, 15) }
 )
 
 const file = create(

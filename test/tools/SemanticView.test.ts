@@ -4,6 +4,7 @@ import * as Gate from "../../src/gate/core/ReadOnly.js"
 import { written } from "../../src/sql/Identifier.js"
 import type { Options, Property } from "../../src/tools/core/SemanticView.js"
 import * as SemanticView from "../../src/tools/core/SemanticView.js"
+import { shortOrLong } from "../utils/long.js"
 
 /** Names with all that may be in one, and those of the words that stand around them in a query. */
 const name = fc.oneof(
@@ -80,7 +81,7 @@ describe("the description of a semantic view", () => {
       const denied = Gate.check(example, { allowFunctions: [], objects: { allow: [], deny: [allow] } })
       expect(denied).toMatchObject({ left: { code: "OBJECT_NOT_ALLOWED" } })
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -109,7 +110,7 @@ describe("the description of a semantic view", () => {
       expect(cut === undefined).toBe(shown === members.length)
       expect(JSON.stringify(listed)).not.toContain("\uFFFD")
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("begins with a metric and a dimension that goes with it, and with neither what is private", () => {

@@ -7,11 +7,15 @@ import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import * as Server from "../utils/server.js"
+import { someOrAll } from "../utils/long.js"
 
-const attacks = readFileSync(new URL("../fixtures/hand_rejects.jsonl", import.meta.url), "utf8")
-  .trim()
-  .split("\n")
-  .map((line) => String((JSON.parse(line) as { readonly sql: string }).sql))
+const attacks = someOrAll(
+  readFileSync(new URL("../fixtures/hand_rejects.jsonl", import.meta.url), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => String((JSON.parse(line) as { readonly sql: string }).sql)),
+  100
+)
 
 const shop = { database: "SNOWGUARD_SAMPLE", schema: "PUBLIC" }
 

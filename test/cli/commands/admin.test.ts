@@ -9,6 +9,7 @@ import * as Principal from "../../../src/platform/Principal.js"
 import * as Auth from "../../../src/mcp/auth/Auth.js"
 import * as H from "../../utils/http.js"
 import { bin, cleanEnv } from "../../utils/server.js"
+import { inLongForm } from "../../utils/long.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
@@ -145,26 +146,28 @@ describe("snowguard admin", () => {
     assert.match(text, /^client .*: 0 answered, 0 refused, 3 failed; last: QUOTA_STORE_UNAVAILABLE$/m)
   })
 
-  it.scopedLive("fails where there is no call to cancel", () =>
-    Effect.gen(function* () {
-      const server = yield* H.server({ auth })
-      const text = yield* run(server, ["call", "cancel", "81"], "sesame")
-      assert.deepInclude(text, { code: 1, stdout: "" })
-      assert.match(
-        text.stderr,
-        /^no call with the id 81 is under way on this server \(server process [2-9a-z]{6}\)\n$/
-      )
-      const json = yield* run(server, ["call", "cancel", "81", "--json"], "sesame")
-      assert.deepInclude(json, { code: 1, stderr: "" })
-      assert.deepInclude(JSON.parse(json.stdout), { changed: false })
-      // What is as it was asked to be is no failure.
-      for (const action of [
-        ["breaker", "release"],
-        ["ladder", "unpin"],
-        ["quota", "reset", "ana", "--yes"]
-      ]) {
-        assert.strictEqual((yield* run(server, action, "sesame")).code, 0, action.join(" "))
-      }
-    }).pipe(quiet)
-  )
+  inLongForm(() => {
+    it.scopedLive("fails where there is no call to cancel", () =>
+      Effect.gen(function* () {
+        const server = yield* H.server({ auth })
+        const text = yield* run(server, ["call", "cancel", "81"], "sesame")
+        assert.deepInclude(text, { code: 1, stdout: "" })
+        assert.match(
+          text.stderr,
+          /^no call with the id 81 is under way on this server \(server process [2-9a-z]{6}\)\n$/
+        )
+        const json = yield* run(server, ["call", "cancel", "81", "--json"], "sesame")
+        assert.deepInclude(json, { code: 1, stderr: "" })
+        assert.deepInclude(JSON.parse(json.stdout), { changed: false })
+        // What is as it was asked to be is no failure.
+        for (const action of [
+          ["breaker", "release"],
+          ["ladder", "unpin"],
+          ["quota", "reset", "ana", "--yes"]
+        ]) {
+          assert.strictEqual((yield* run(server, action, "sesame")).code, 0, action.join(" "))
+        }
+      }).pipe(quiet)
+    )
+  })
 })

@@ -6,6 +6,7 @@ import type { Dialect } from "../../../src/sql/Dialect.js"
 import { emit, sourceOffset } from "../../../src/gate/core/Emit.js"
 import { tokenize } from "../../../src/sql/Lexer.js"
 import type { Token } from "../../../src/sql/Lexer.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const canonical = (sql: string, dialect: Dialect = snowflake) => {
   const tokens = tokenize(sql, dialect)
@@ -192,7 +193,7 @@ const readable = (dialect: Dialect, lexers: ReadonlyArray<Variant>): number => {
   const property = fc.property(fc.oneof(text, statement), (sql) => {
     if (agrees(dialect, lexers, sql)) count++
   })
-  fc.assert(property, { numRuns: 2000 })
+  fc.assert(property, { numRuns: shortOrLong(300, 2000) })
   return count
 }
 

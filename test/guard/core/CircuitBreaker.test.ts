@@ -20,6 +20,7 @@ import {
   status,
   withOpenDelays
 } from "../../../src/guard/core/CircuitBreaker.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const config: Config = {
   consecutiveFailures: 3,
@@ -291,7 +292,7 @@ describe("the clients of a failure", () => {
         expect(b.status().phase).toBe("closed")
       }
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -313,7 +314,7 @@ describe("the clients of a failure", () => {
         expect(often.status()).toMatchObject({ calls, failures, phase })
       })
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 })
 
@@ -813,7 +814,7 @@ describe("any sequence of commands", () => {
         expect(b.status()).toMatchObject(model.look(b.now))
       })
     },
-    { fastCheck: { numRuns: 1500 } }
+    { fastCheck: { numRuns: shortOrLong(300, 1500) } }
   )
 
   it.prop(
@@ -828,7 +829,7 @@ describe("any sequence of commands", () => {
         if (phase._tag === "half-open") expect(phase.leases.length).toBeLessThanOrEqual(b.config.probes)
       })
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -843,7 +844,7 @@ describe("any sequence of commands", () => {
         expect(acquire(b.state, at, b.config)[0]._tag).toBe("Admitted")
       })
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -855,7 +856,7 @@ describe("any sequence of commands", () => {
         expect(b.peek()).toEqual(admission._tag === "Refused" ? admission.refusal : undefined)
       })
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it.prop(
@@ -867,6 +868,6 @@ describe("any sequence of commands", () => {
       b.now = Math.max(b.now, b.state.last) + 500 + 800
       expect(b.acquire()._tag).toBe("Admitted")
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
 import { only, start, Tokens } from "./buckets.js"
+import { shortOrLong } from "../../utils/long.js"
 
 describe("with a table of clients that is full", () => {
   it("counts unknown clients together in one bucket of the default tier, and leaves known ones alone", () => {
@@ -86,6 +87,6 @@ describe("with a table of clients that is full", () => {
         }
       }
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Ladder from "../../../src/guard/core/DegradationLadder.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const never = Number.POSITIVE_INFINITY
 const HOLD = 30_000
@@ -144,7 +145,7 @@ describe("the degradation ladder", () => {
       fc.property(steps, (list) => {
         expect(lazy(list)).toEqual(watched(list))
       }),
-      { numRuns: 300 }
+      { numRuns: shortOrLong(60, 300) }
     )
   })
 
@@ -165,7 +166,7 @@ describe("the degradation ladder", () => {
           state = next
         }
       }),
-      { numRuns: 200 }
+      { numRuns: shortOrLong(50, 200) }
     )
   })
 
@@ -206,7 +207,7 @@ describe("the degradation ladder", () => {
         expect(served(better(looked, now + waitMs), work)).toBe(true)
         expect(served(better(state, now + waitMs), work)).toBe(true)
       }),
-      { numRuns: 500 }
+      { numRuns: shortOrLong(100, 500) }
     )
   })
 

@@ -4,6 +4,7 @@ import * as BucketLimits from "../../../src/guard/core/BucketLimits.js"
 import * as FairShare from "../../../src/guard/core/FairShare.js"
 import * as TokenBucket from "../../../src/guard/core/TokenBucket.js"
 import { copyOf } from "./buckets.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const limits: BucketLimits.Limits = {
   global: { rate: 100, burst: 200 },
@@ -121,7 +122,7 @@ describe("a share of a bucket", () => {
           }
         }
       }),
-      { numRuns: 150 }
+      { numRuns: shortOrLong(50, 150) }
     )
   })
 
@@ -158,7 +159,7 @@ describe("a share of a bucket", () => {
         }
       }
     },
-    { fastCheck: { numRuns: 150 } }
+    { fastCheck: { numRuns: shortOrLong(50, 150) } }
   )
 
   it("is one share for all clients without room in the table", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as LoopGuard from "../../../src/guard/core/LoopGuard.js"
 import * as Lru from "../../../src/platform/core/Lru.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const config: LoopGuard.Config = { failures: 3, windowMs: 60_000 }
 const roomy: Lru.Bounds = { maxEntries: 100, maxBytes: 100_000 }
@@ -50,7 +51,7 @@ describe("the guard against retry loops", () => {
           else LoopGuard.failed(state, now, config, key, { kind: result }, 10)
         }
       }),
-      { numRuns: 500 }
+      { numRuns: shortOrLong(100, 500) }
     )
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as OutcomeWindow from "../../../src/guard/core/OutcomeWindow.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const WINDOW = 10_000
 
@@ -40,7 +41,7 @@ describe("the window of outcomes", () => {
           expect(found[outcome]).toBeCloseTo(inSpan(span) + left * inSpan(span - 1), 9)
         }
       }),
-      { numRuns: 300 }
+      { numRuns: shortOrLong(60, 300) }
     )
   })
 

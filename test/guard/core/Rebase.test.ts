@@ -2,6 +2,7 @@ import { assert, describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as BucketLimits from "../../../src/guard/core/BucketLimits.js"
 import * as TokenBucket from "../../../src/guard/core/TokenBucket.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const bucket = fc.record({ rate: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 40 }) })
 
@@ -149,7 +150,7 @@ describe("limits that change while calls come", () => {
         assert.approximately(one.remaining, never?.[i]?.remaining ?? NaN, 1, one.key)
       })
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   const of = (rate: number, burst: number): BucketLimits.Limits => ({

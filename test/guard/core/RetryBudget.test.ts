@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as RetryBudget from "../../../src/guard/core/RetryBudget.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const { compile, defaults, deposit, initial, left, problems, refund, withdraw } = RetryBudget
 
@@ -87,7 +88,7 @@ describe("RetryBudget", () => {
       fc.property(options, events, (limits, history) => {
         expect(replay(limits, history).answers).toEqual(naive(limits, history))
       }),
-      { numRuns: 300 }
+      { numRuns: shortOrLong(60, 300) }
     )
   })
 
@@ -98,7 +99,7 @@ describe("RetryBudget", () => {
           limits.initial + limits.ratio * firsts(history) + (limits.floorPerSecond * elapsed(history)) / 1000
         expect(replay(limits, history).spent).toBeLessThanOrEqual(earned + 1e-9)
       }),
-      { numRuns: 300 }
+      { numRuns: shortOrLong(60, 300) }
     )
   })
 
@@ -109,7 +110,7 @@ describe("RetryBudget", () => {
         expect(held).toBeGreaterThanOrEqual(0)
         expect(held).toBeLessThanOrEqual(limits.cap)
       }),
-      { numRuns: 200 }
+      { numRuns: shortOrLong(50, 200) }
     )
   })
 
@@ -131,7 +132,7 @@ describe("RetryBudget", () => {
         })
         expect(shaken).toEqual(smooth)
       }),
-      { numRuns: 200 }
+      { numRuns: shortOrLong(50, 200) }
     )
   })
 

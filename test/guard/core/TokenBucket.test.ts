@@ -3,6 +3,7 @@ import { FastCheck as fc } from "effect"
 import * as BucketLimits from "../../../src/guard/core/BucketLimits.js"
 import type * as TokenBucket from "../../../src/guard/core/TokenBucket.js"
 import { only, start, Tokens } from "./buckets.js"
+import { shortOrLong } from "../../utils/long.js"
 
 // Rates whose interval is a multiple of a power of two of a millisecond: the model can be compared exactly.
 const rate = fc.constantFrom(1, 2, 5, 10, 16, 20, 50, 64, 100, 200)
@@ -128,7 +129,7 @@ describe("TokenBucket", () => {
         assert.strictEqual(bench.peek(again - 1, name, call, patience)._tag, "Refused")
       }
     },
-    { fastCheck: { numRuns: 600 } }
+    { fastCheck: { numRuns: shortOrLong(120, 600) } }
   )
 
   const everyScope = ["client", "tool", "tier", "class", "global"] as const
@@ -181,7 +182,7 @@ describe("TokenBucket", () => {
         )
       }
     },
-    { fastCheck: { numRuns: 400 } }
+    { fastCheck: { numRuns: shortOrLong(80, 400) } }
   )
 
   it.prop(
@@ -220,7 +221,7 @@ describe("TokenBucket", () => {
         }
       }
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   const anyBucket = fc.record({
@@ -281,7 +282,7 @@ describe("TokenBucket", () => {
       }
       assertWindows(events, limit)
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -300,7 +301,7 @@ describe("TokenBucket", () => {
       }
       assertWindows(due, limit)
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it.prop(
@@ -324,7 +325,7 @@ describe("TokenBucket", () => {
       assertWindows(events, tool)
       assertWindows(own, client)
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 
   it("keeps what a client owes for a tool while the table of clients is full, and shares one bucket beyond it", () => {
@@ -466,7 +467,7 @@ describe("TokenBucket", () => {
       // There and back again changes nothing.
       assert.strictEqual(bench.status(0, "a")[0]?.remaining, burst - cost)
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("adds no tokens for a negative cost", () => {

@@ -5,9 +5,10 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { endless, folder } from "../../utils/httpProcess.js"
 import * as Server from "../../utils/server.js"
+import { someOrAll } from "../../utils/long.js"
 
 describe("the server over stdio, spawned", () => {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const)
+  for (const signal of someOrAll(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const, 2))
     it.scopedLive(`tells a call that ${signal} cuts that the server is shutting down`, () =>
       Effect.gen(function* () {
         const path = yield* folder

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as CallStats from "../../../src/observe/core/CallStats.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const anyCall = fc.record({
   client: fc.constantFrom("a", "b", "c", "d", "e"),
@@ -39,7 +40,7 @@ describe("call statistics", () => {
       assert.deepStrictEqual(added, { ...stats.total })
       assert.strictEqual(bytes, stats.totalBytes)
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it.prop(
@@ -60,7 +61,7 @@ describe("call statistics", () => {
         assert.strictEqual(lastAt, calls.map((call) => call.client).lastIndexOf(client))
       }
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it.prop(
@@ -91,7 +92,7 @@ describe("call statistics", () => {
       }
       assert.strictEqual(sum(counts), times.length)
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it.prop(
@@ -127,7 +128,7 @@ describe("call statistics", () => {
           .slice(0, 20)
       )
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("says as whom a client acts, the last time, and that it has acted as others", () => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as History from "../../../src/operate/core/History.js"
+import { shortOrLong } from "../../utils/long.js"
 
 describe("history", () => {
   it.prop(
@@ -23,6 +24,6 @@ describe("history", () => {
         })
       }
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Deadlines from "../../../src/platform/core/Deadlines.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const always = () => true
 
@@ -47,6 +48,6 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(out, expected)
       assert.strictEqual(Deadlines.earliest(deadlines, matters), undefined)
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 })

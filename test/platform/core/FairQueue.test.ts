@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as FairQueue from "../../../src/platform/core/FairQueue.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const unbounded = { maxQueue: 1_000_000, maxQueuePerClient: 1_000_000 }
 
@@ -211,7 +212,7 @@ describe("FairQueue", () => {
       assert.strictEqual(FairQueue.dequeue(queue), undefined)
       assert.strictEqual(queue.lanes.size, 0)
     },
-    { fastCheck: { numRuns: 500 } }
+    { fastCheck: { numRuns: shortOrLong(100, 500) } }
   )
 
   it.prop(
@@ -234,7 +235,7 @@ describe("FairQueue", () => {
           assert.isAtMost((turns[turn] ?? 0) - (turns[turn - weight] ?? 0), weight + others)
       })
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("enqueues, cancels and drains 100,000 tickets in linear time", () => {

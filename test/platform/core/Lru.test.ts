@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Lru from "../../../src/platform/core/Lru.js"
+import { shortOrLong } from "../../utils/long.js"
 
 interface Line {
   readonly key: string
@@ -61,7 +62,7 @@ describe("the table that forgets what was used longest ago", () => {
           expect(lru.bytes).toBeLessThanOrEqual(limits.maxBytes)
         }
       }),
-      { numRuns: 300 }
+      { numRuns: shortOrLong(60, 300) }
     )
   })
 

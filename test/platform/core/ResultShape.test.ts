@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as ResultShape from "../../../src/platform/core/ResultShape.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const { cut, jsonBytes, push, rows, start, utf8Bytes } = ResultShape
 
@@ -90,7 +91,7 @@ describe("cut", () => {
       expect(head).not.toMatch(/[\ud800-\udbff]$/)
       expect(Number(missing)).toBe(Buffer.byteLength(value) - Buffer.byteLength(head!))
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("uses the room there is", () => {
@@ -111,7 +112,7 @@ describe("push", () => {
       expect(shape.bytes).toBe(expected.bytes)
       expect(shape.truncated?.reason).toBe(expected.reason)
     },
-    { fastCheck: { numRuns: 500 } }
+    { fastCheck: { numRuns: shortOrLong(100, 500) } }
   )
 
   it("is complete when there are exactly as many rows as the limit", () => {

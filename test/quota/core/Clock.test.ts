@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import * as Ledger from "../../../src/quota/core/Ledger.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -125,6 +126,6 @@ describe("a clock that was far ahead and is set right", () => {
         left().forEach((each, i) => expect(each).toBeLessThanOrEqual(before[i] ?? 0))
       }
     },
-    { fastCheck: { numRuns: 100 } }
+    { fastCheck: { numRuns: shortOrLong(50, 100) } }
   )
 })

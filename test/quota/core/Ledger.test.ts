@@ -3,6 +3,7 @@ import { FastCheck as fc } from "effect"
 import * as Ledger from "../../../src/quota/core/Ledger.js"
 import type { Actual, Charge, Decision } from "../../../src/quota/core/Ledger.js"
 import * as Window from "../../../src/quota/core/Window.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -503,7 +504,7 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
         }
       }
     },
-    { fastCheck: { numRuns: 400 } }
+    { fastCheck: { numRuns: shortOrLong(80, 400) } }
   )
 
   it.prop(
@@ -530,7 +531,7 @@ describe.each(["fixed", "rolling"] as const)("any sequence of steps, %s windows"
         now = decision.resetAt
       }
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: shortOrLong(60, 300) } }
   )
 })
 
@@ -559,7 +560,7 @@ describe("rolling windows", () => {
         expect(inHour.reduce((sum, call) => sum + call.amount, 0)).toBeLessThanOrEqual(10)
       }
     },
-    { fastCheck: { numRuns: 200 } }
+    { fastCheck: { numRuns: shortOrLong(50, 200) } }
   )
 
   it("do not admit twice the limit around the full hour, as fixed ones do", () => {

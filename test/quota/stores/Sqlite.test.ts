@@ -27,6 +27,7 @@ import { migrate } from "../../../src/quota/stores/sqlite/schema.js"
 import * as Transactions from "../../../src/quota/stores/sqlite/Transactions.js"
 import { contract } from "../QuotaStore.contract.js"
 import { charge, DAY, reserved } from "../../utils/charges.js"
+import { shortOrLong } from "../../utils/long.js"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-quota-"))),
@@ -35,12 +36,12 @@ const temporary = Effect.acquireRelease(
 const temporaryPath = Effect.map(temporary, (directory) => join(directory, "state", "quota.db"))
 
 contract("sqlite", Layer.unwrapScoped(Effect.map(temporaryPath, (path) => Sqlite.layer({ path }))), {
-  numRuns: 40
+  numRuns: shortOrLong(12, 40)
 })
 contract(
   "sqlite, safe from power cuts",
   Layer.unwrapScoped(Effect.map(temporaryPath, (path) => Sqlite.layer({ path, durability: "full" }))),
-  { numRuns: 10 }
+  { numRuns: shortOrLong(4, 10) }
 )
 
 /** Asks the file, as somebody at a shell would. */
@@ -468,6 +469,8 @@ describe("sqlite, when the disk fails", () => {
 })
 
 describe("sqlite, over processes", () => {
+  const PROCESSES = shortOrLong(3, 6)
+  const LIMIT = shortOrLong(600, 3000)
   let worker = ""
 
   beforeAll(async () => {
@@ -501,15 +504,15 @@ describe("sqlite, over processes", () => {
   it.scopedLive("lets exactly the limit through, to the unit", () =>
     Effect.gen(function* () {
       const path = yield* temporaryPath
-      const processes = Array.from({ length: 6 }, () => start(path, "spend", 3000))
+      const processes = Array.from({ length: PROCESSES }, () => start(path, "spend", LIMIT))
       const codes = yield* Effect.promise(() => Promise.all(processes.map(({ closed }) => closed)))
       expect(processes.map(({ said }) => said.err).join("")).toBe("")
-      expect(codes).toEqual([0, 0, 0, 0, 0, 0])
+      expect(codes).toEqual(processes.map(() => 0))
       const granted = processes.map(({ said }) => Number(said.out))
-      expect(granted.reduce((sum, n) => sum + n, 0)).toBe(3000)
+      expect(granted.reduce((sum, n) => sum + n, 0)).toBe(LIMIT)
       expect(query(path, "SELECT used, reserved FROM counter ORDER BY key")).toEqual([
-        { used: 3000, reserved: 0 },
-        { used: 3000, reserved: 0 }
+        { used: LIMIT, reserved: 0 },
+        { used: LIMIT, reserved: 0 }
       ])
     })
   )
@@ -519,7 +522,7 @@ describe("sqlite, over processes", () => {
       const path = yield* temporaryPath
       let acknowledged = 0
       let kills = 0
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < shortOrLong(1, 4); round++) {
         const processes = Array.from({ length: 3 }, () => start(path, "hammer", 1e9))
         // Each is killed as soon as it has acknowledged something: in the middle of the next ones.
         yield* Effect.promise(() =>
