@@ -219,7 +219,7 @@ describe("at a terminal", () => {
     run([], {}, message(0, "initialize", hello) + message(1, "tools/call", call))
   })
 
-  for (const [n, [args, question, code, told]] of asking.entries()) {
+  for (const [n, [args, question, code, told]] of someOrAll(asking, 2).entries()) {
     it(`${args.slice(0, 3).join(" ")} asks, does nothing without a yes, and does not ask with --yes`, async (context) => {
       Terminal.need(context)
       const answered = (typed: string) =>
@@ -278,24 +278,27 @@ describe("at a terminal", () => {
 
   it("what is long goes on below, behind what it is about, in the width of the terminal", async (context) => {
     Terminal.need(context)
-    for (const args of [
-      ["check-sql", "DROP TABLE t"],
-      ["check"],
-      ["limits", "explain", "--client", "ada"],
-      ["keys", "list"],
-      ["quota", "show"],
-      ["quota", "reset", "--client", "n".repeat(20), "--all"],
+    for (const args of someOrAll(
       [
-        "limits",
-        "simulate",
-        "--audit",
-        join(folder, "none"),
-        join(folder, "other"),
-        join(folder, "one more")
+        ["check-sql", "DROP TABLE t"],
+        ["check"],
+        ["limits", "explain", "--client", "ada"],
+        ["keys", "list"],
+        ["quota", "show"],
+        ["quota", "reset", "--client", "n".repeat(20), "--all"],
+        [
+          "limits",
+          "simulate",
+          "--audit",
+          join(folder, "none"),
+          join(folder, "other"),
+          join(folder, "one more")
+        ],
+        ["init", "--load", "none.csv", "--sample"],
+        ["admin", "status", "--url", "http://127.0.0.1:1"]
       ],
-      ["init", "--load", "none.csv", "--sample"],
-      ["admin", "status", "--url", "http://127.0.0.1:1"]
-    ]) {
+      3
+    )) {
       const { plain } = await Terminal.run(args, { columns: 60, env: { ...env, NO_COLOR: "1" } })
       const lines = plain.trimEnd().split("\n")
       assert.isAtLeast(lines.length, 2, plain)

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { inLongForm } from "../utils/long.js"
 
 const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
@@ -31,11 +32,16 @@ describe("what the commands print", () => {
     assert.include((JSON.parse(json.stdout) as { readonly canonical: string }).canonical, "\u001b[2J")
   })
 
-  it("says which dialect a statement was read in", () => {
-    assert.match(run(["check-sql", "SELECT 1"]).stdout, /dialect: duckdb, of the configured warehouse/)
-    assert.match(run(["check-sql", "--dialect", "snowflake", "DROP TABLE t"]).stdout, /dialect: snowflake\n/)
-    const json = run(["check-sql", "--json", "--dialect", "snowflake", "SELECT 1"])
-    assert.include(JSON.parse(json.stdout), { accepted: true, dialect: "snowflake" })
+  inLongForm(() => {
+    it("says which dialect a statement was read in", () => {
+      assert.match(run(["check-sql", "SELECT 1"]).stdout, /dialect: duckdb, of the configured warehouse/)
+      assert.match(
+        run(["check-sql", "--dialect", "snowflake", "DROP TABLE t"]).stdout,
+        /dialect: snowflake\n/
+      )
+      const json = run(["check-sql", "--json", "--dialect", "snowflake", "SELECT 1"])
+      assert.include(JSON.parse(json.stdout), { accepted: true, dialect: "snowflake" })
+    })
   })
 
   it("holds nothing of an argument or a setting that a terminal obeys", () => {
@@ -125,36 +131,38 @@ describe("snowguard keys", () => {
       assert.strictEqual((JSON.parse(json.stdout) as { readonly client: string }).client, "ada")
     }))
 
-  it("lists what each column is, and which keys were revoked", () =>
-    within((env) => {
-      run(["keys", "create", "ada", "--tier", "default", "--admin"], env)
-      run(["keys", "create", "bob"], env)
-      run(["keys", "revoke", "bob"], env)
-      const [header = "", ...rows] = run(["keys", "list"], env).stdout.trimEnd().split("\n")
-      assert.match(header, /^id +client +tier +admin +created +state$/)
-      assert.match(rows[0] ?? "", /^[0-9a-f]{12} +ada +default +yes +\S+Z +active$/)
-      assert.match(rows[1] ?? "", /^[0-9a-f]{12} +bob +- +- +\S+Z +revoked \S+Z$/)
-      for (const column of ["client", "tier", "admin", "created", "state"]) {
-        const at = header.indexOf(column)
-        for (const row of rows) assert.match(row.slice(at - 1, at + 1), /^ \S$/, column)
-      }
-    }))
-})
+  inLongForm(() => {
+    it("lists what each column is, and which keys were revoked", () =>
+      within((env) => {
+        run(["keys", "create", "ada", "--tier", "default", "--admin"], env)
+        run(["keys", "create", "bob"], env)
+        run(["keys", "revoke", "bob"], env)
+        const [header = "", ...rows] = run(["keys", "list"], env).stdout.trimEnd().split("\n")
+        assert.match(header, /^id +client +tier +admin +created +state$/)
+        assert.match(rows[0] ?? "", /^[0-9a-f]{12} +ada +default +yes +\S+Z +active$/)
+        assert.match(rows[1] ?? "", /^[0-9a-f]{12} +bob +- +- +\S+Z +revoked \S+Z$/)
+        for (const column of ["client", "tier", "admin", "created", "state"]) {
+          const at = header.indexOf(column)
+          for (const row of rows) assert.match(row.slice(at - 1, at + 1), /^ \S$/, column)
+        }
+      }))
+  })
 
-describe.skipIf(process.getuid === undefined)("a state directory that every user may write to", () => {
-  it("holds no keys that are believed: the start is refused with the command that mends it", () => {
-    const directory = mkdtempSync(join(tmpdir(), "snowguard-open-"))
-    try {
-      const env = { SNOWGUARD_STATE_DIR: directory, SNOWGUARD_HTTP_PORT: "0" }
-      assert.strictEqual(run(["keys", "create", "alice"], env).status, 0)
-      chmodSync(directory, 0o777)
-      for (const args of [["http"], ["keys", "list"], ["keys", "create", "bob"]]) {
-        const { status, stderr } = run(args, env)
-        assert.strictEqual(status, 78, args.join(" "))
-        assert.include(stderr, `chmod 700 ${directory}`)
+  describe.skipIf(process.getuid === undefined)("a state directory that every user may write to", () => {
+    it("holds no keys that are believed: the start is refused with the command that mends it", () => {
+      const directory = mkdtempSync(join(tmpdir(), "snowguard-open-"))
+      try {
+        const env = { SNOWGUARD_STATE_DIR: directory, SNOWGUARD_HTTP_PORT: "0" }
+        assert.strictEqual(run(["keys", "create", "alice"], env).status, 0)
+        chmodSync(directory, 0o777)
+        for (const args of [["http"], ["keys", "list"], ["keys", "create", "bob"]]) {
+          const { status, stderr } = run(args, env)
+          assert.strictEqual(status, 78, args.join(" "))
+          assert.include(stderr, `chmod 700 ${directory}`)
+        }
+      } finally {
+        rmSync(directory, { recursive: true, force: true })
       }
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
-    }
+    })
   })
 })

@@ -6,6 +6,7 @@ import * as Setting from "../../src/config/Setting.js"
 import { table } from "../../src/config/Settings.js"
 import { reserved } from "../../src/config/Table.js"
 import { accepted, everySetting, faultsOf, nest, settingsOf } from "./samples.js"
+import { someOrAll } from "../utils/long.js"
 
 const all = everySetting("default")
 const named = all.map(([path, setting]) => ({ key: Key.format(path), path, setting }))
@@ -55,7 +56,7 @@ describe("the table of settings", () => {
     }
   })
 
-  it.each(numeric)("accepts $key at both bounds and refuses it beyond them", (one) => {
+  it.each(someOrAll(numeric, 25))("accepts $key at both bounds and refuses it beyond them", (one) => {
     const { kind, path, setting } = one
     for (const value of [kind.min, kind.max]) {
       const env = { ...companions(one, value), [Key.env(path)]: String(value) }
@@ -74,7 +75,7 @@ describe("the table of settings", () => {
     if (kind._tag === "integer") expect(accepted(setting, kind.min + 0.5)).toBe(false)
   })
 
-  it.each(named)(
+  it.each(someOrAll(named, 60))(
     "refuses $key of another type, in the file and in the environment",
     ({ key, path, setting }) => {
       const wrong: ReadonlyArray<unknown> = {

@@ -3,7 +3,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Layer, Logger, LogLevel } from "effect"
 import type { BrowserContextOptions, Page } from "playwright-core"
 import * as H from "../utils/http.js"
-import { isLong } from "../utils/long.js"
+import { inLongForm, isLong } from "../utils/long.js"
 import { withLayer } from "../utils/withLayer.js"
 import * as Axe from "./axe.js"
 import * as Chromium from "./chromium.js"
@@ -124,7 +124,7 @@ const resets = ["analytics-agents", "billing", "data-platform-team-with-a-name-t
 
 describe.skipIf(!Chromium.available())("the accessibility of the status page, in a browser", () => {
   withLayer(Layer.merge(Chromium.layer, quiet))("", (it) => {
-    const some = ["asks for a key", "asks back before it acts", "shows a server in trouble"]
+    const some = ["asks back before it acts", "shows a server in trouble"]
     it.effect("has the states of its short form", () =>
       Effect.sync(() => assert.includeMembers(Object.keys(states), some))
     )
@@ -173,27 +173,29 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
       })
     )
 
-    it.effect("folds on a phone what is needed least: five screens at most, and all of it on a tap", () =>
-      visit(
-        async (page) => {
-          const height = () => page.evaluate<number>("document.documentElement.scrollHeight")
-          await states["shows a server in trouble"]?.(page)
-          assert.isAtMost(await height(), 5 * 844)
-          const isSeen = (title: string) =>
-            page.getByRole("heading", { name: title, exact: true }).isVisible()
-          for (const title of ["Warehouse", "Running now", "Refusals and errors"])
-            assert.isTrue(await isSeen(title), title)
-          assert.isFalse(await isSeen("Settings"))
-          const folds = page.locator("details.fold > summary")
-          for (const fold of await folds.all()) await fold.click()
-          for (const title of ["Since the start", "Settings", "Alerts", "Clients", "What operators did"])
-            assert.isTrue(await isSeen(title), title)
-          assert.isTrue(await page.getByRole("slider", { name: "Calls: moment" }).isVisible())
-          assert.isAbove(await height(), 5 * 844)
-        },
-        { viewport: { width: 390, height: 844 } }
+    inLongForm(() => {
+      it.effect("folds on a phone what is needed least: five screens at most, and all of it on a tap", () =>
+        visit(
+          async (page) => {
+            const height = () => page.evaluate<number>("document.documentElement.scrollHeight")
+            await states["shows a server in trouble"]?.(page)
+            assert.isAtMost(await height(), 5 * 844)
+            const isSeen = (title: string) =>
+              page.getByRole("heading", { name: title, exact: true }).isVisible()
+            for (const title of ["Warehouse", "Running now", "Refusals and errors"])
+              assert.isTrue(await isSeen(title), title)
+            assert.isFalse(await isSeen("Settings"))
+            const folds = page.locator("details.fold > summary")
+            for (const fold of await folds.all()) await fold.click()
+            for (const title of ["Since the start", "Settings", "Alerts", "Clients", "What operators did"])
+              assert.isTrue(await isSeen(title), title)
+            assert.isTrue(await page.getByRole("slider", { name: "Calls: moment" }).isVisible())
+            assert.isAbove(await height(), 5 * 844)
+          },
+          { viewport: { width: 390, height: 844 } }
+        )
       )
-    )
+    })
 
     it.effect("says which server it is, what runs there, and what was not served", () =>
       visit(async (page) => {
@@ -229,66 +231,68 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
       })
     )
 
-    it.effect(
-      "says what observed limits would have refused, the limits by tool, the age and faults of the settings, and the alerts",
-      () =>
-        visit(async (page) => {
-          const textOf = async (title: string) =>
-            (
-              await page
-                .getByRole("article")
-                .filter({ has: page.getByRole("heading", { name: title, exact: true }) })
-                .innerText()
-            ).replaceAll("\u00a0", " ")
-          const expectIn = async (title: string, ...parts: ReadonlyArray<string>) => {
-            const text = (await textOf(title)).replaceAll(/\s+/g, " ")
-            for (const part of parts) assert.include(text, part, title)
-          }
-          await states["shows a server in trouble"]?.(page)
-          await expectIn(
-            "Would have been refused",
-            "5,120 by the rate of a tool and went on, the last 1 s ago",
-            "3 by the bytes per day of a client and went on",
-            "The tier bronze only observes: tool, bytes per day.",
-            "nightly-report execute_query: rate of a tool"
-          )
-          await expectIn(
-            "Limits by tool",
-            "execute_query 4 of 4 used by nightly-report 0.05 more each second for each client. A call takes 5 calls of the client's own rate. Only observed.",
-            "list_tables A call takes 2 calls of the client's own rate.",
-            "Denied: describe_view, explain_query, list_views, query_view",
-            "Tier gold execute_query 10 each, unused"
-          )
-          // A kind of quota that this page has never heard of is shown as any other.
-          await expectIn(
-            "Fullest quotas of clients",
-            "Requests per hour 100 of 100 nightly-report; resets in 21 min",
-            "Credits per day 0.25 of 1.5 billing, only observed; resets in 11 h 6 min"
-          )
-          await expectIn("Quotas, shared", "Credits per hour 0.05 of 12.5 used")
-          await expectIn(
-            "Settings",
-            "A change was refused: 2 faults",
-            "In force: generation 4, read 2 h 5 min ago.",
-            "The change was refused 5 min 10 s ago; nothing of it is in force.",
-            "File: /etc/snowguard/snowguard.toml",
-            "limits.burst (snowguard.toml:3): must be at least 1, not 0",
-            "Only after a restart: http.port, snowflake.role"
-          )
-          await expectIn(
-            "Alerts",
-            "critical The circuit is open, and no call reaches the warehouse: 3 consecutive failures",
-            "hooks.slack.com 12 delivered, 3 waiting, 7 failed attempts, it answers 503"
-          )
-          await states["has nothing to show yet"]?.(page)
-          await expectIn("Would have been refused", "No limit is only observed: each one is enforced.")
-          await expectIn("Limits by tool", "No tier limits, weighs or denies a tool.")
-          await expectIn("Settings", "As they were read last")
-          await expectIn("Alerts", "Nothing to tell since the start.", "No receiver is configured")
-          await states["shows a server in health"]?.(page)
-          await expectIn("Settings", "A part of them waits for a restart")
-        })
-    )
+    inLongForm(() => {
+      it.effect(
+        "says what observed limits would have refused, the limits by tool, the age and faults of the settings, and the alerts",
+        () =>
+          visit(async (page) => {
+            const textOf = async (title: string) =>
+              (
+                await page
+                  .getByRole("article")
+                  .filter({ has: page.getByRole("heading", { name: title, exact: true }) })
+                  .innerText()
+              ).replaceAll("\u00a0", " ")
+            const expectIn = async (title: string, ...parts: ReadonlyArray<string>) => {
+              const text = (await textOf(title)).replaceAll(/\s+/g, " ")
+              for (const part of parts) assert.include(text, part, title)
+            }
+            await states["shows a server in trouble"]?.(page)
+            await expectIn(
+              "Would have been refused",
+              "5,120 by the rate of a tool and went on, the last 1 s ago",
+              "3 by the bytes per day of a client and went on",
+              "The tier bronze only observes: tool, bytes per day.",
+              "nightly-report execute_query: rate of a tool"
+            )
+            await expectIn(
+              "Limits by tool",
+              "execute_query 4 of 4 used by nightly-report 0.05 more each second for each client. A call takes 5 calls of the client's own rate. Only observed.",
+              "list_tables A call takes 2 calls of the client's own rate.",
+              "Denied: describe_view, explain_query, list_views, query_view",
+              "Tier gold execute_query 10 each, unused"
+            )
+            // A kind of quota that this page has never heard of is shown as any other.
+            await expectIn(
+              "Fullest quotas of clients",
+              "Requests per hour 100 of 100 nightly-report; resets in 21 min",
+              "Credits per day 0.25 of 1.5 billing, only observed; resets in 11 h 6 min"
+            )
+            await expectIn("Quotas, shared", "Credits per hour 0.05 of 12.5 used")
+            await expectIn(
+              "Settings",
+              "A change was refused: 2 faults",
+              "In force: generation 4, read 2 h 5 min ago.",
+              "The change was refused 5 min 10 s ago; nothing of it is in force.",
+              "File: /etc/snowguard/snowguard.toml",
+              "limits.burst (snowguard.toml:3): must be at least 1, not 0",
+              "Only after a restart: http.port, snowflake.role"
+            )
+            await expectIn(
+              "Alerts",
+              "critical The circuit is open, and no call reaches the warehouse: 3 consecutive failures",
+              "hooks.slack.com 12 delivered, 3 waiting, 7 failed attempts, it answers 503"
+            )
+            await states["has nothing to show yet"]?.(page)
+            await expectIn("Would have been refused", "No limit is only observed: each one is enforced.")
+            await expectIn("Limits by tool", "No tier limits, weighs or denies a tool.")
+            await expectIn("Settings", "As they were read last")
+            await expectIn("Alerts", "Nothing to tell since the start.", "No receiver is configured")
+            await states["shows a server in health"]?.(page)
+            await expectIn("Settings", "A part of them waits for a restart")
+          })
+      )
+    })
 
     it.effect("keeps the focus in a dialog, and gives it back, whatever the answer was", () =>
       visit(async (page) => {
@@ -341,38 +345,40 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
       })
     )
 
-    it.effect("reads the values of any moment to keys and pointers, the same one on all charts", () =>
-      visit(async (page) => {
-        await states["shows a server in trouble"]?.(page)
-        const calls = page.getByRole("slider", { name: "Calls: moment" })
-        const legend = page.locator("figure", { hasText: "Latency" }).locator("b").first()
-        const valueOf = () => calls.getAttribute("aria-valuetext")
-        assert.match(String(await valueOf()), /^\d\d:\d\d:\d\d, now: answered 1\/s, refused .*, failed /)
-        assert.strictEqual(await legend.innerText(), "4\u00a0ms")
-        await calls.focus()
-        await page.keyboard.press("Home")
-        assert.match(String(await valueOf()), /, 59\smin 55\ss ago: answered 1\d/)
-        assert.match(await legend.innerText(), /^(600\sms|1\ss)$/)
-        const shown = await page.getByText(/^59\smin 55\ss ago$/).count()
-        assert.strictEqual(shown, 4)
-        await page.keyboard.press("PageUp")
-        await page.keyboard.press("ArrowRight")
-        await page.keyboard.press("ArrowLeft")
-        assert.match(String(await valueOf()), /, 58\smin 55\ss ago/)
-        await page.keyboard.press("Escape")
-        assert.match(String(await valueOf()), /, now: /)
-        const box = await page.locator(".plot").nth(1).boundingBox()
-        if (box === null) throw new Error("no chart")
-        await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
-        await page
-          .getByText(/^(30\smin|29\smin 5\d\ss|30\smin \ds) ago$/)
-          .first()
-          .waitFor()
-        assert.match(String(await valueOf()), /, (30|29)\smin/)
-        await page.mouse.move(0, 0)
-        assert.match(String(await valueOf()), /, now: /)
-      })
-    )
+    inLongForm(() => {
+      it.effect("reads the values of any moment to keys and pointers, the same one on all charts", () =>
+        visit(async (page) => {
+          await states["shows a server in trouble"]?.(page)
+          const calls = page.getByRole("slider", { name: "Calls: moment" })
+          const legend = page.locator("figure", { hasText: "Latency" }).locator("b").first()
+          const valueOf = () => calls.getAttribute("aria-valuetext")
+          assert.match(String(await valueOf()), /^\d\d:\d\d:\d\d, now: answered 1\/s, refused .*, failed /)
+          assert.strictEqual(await legend.innerText(), "4\u00a0ms")
+          await calls.focus()
+          await page.keyboard.press("Home")
+          assert.match(String(await valueOf()), /, 59\smin 55\ss ago: answered 1\d/)
+          assert.match(await legend.innerText(), /^(600\sms|1\ss)$/)
+          const shown = await page.getByText(/^59\smin 55\ss ago$/).count()
+          assert.strictEqual(shown, 4)
+          await page.keyboard.press("PageUp")
+          await page.keyboard.press("ArrowRight")
+          await page.keyboard.press("ArrowLeft")
+          assert.match(String(await valueOf()), /, 58\smin 55\ss ago/)
+          await page.keyboard.press("Escape")
+          assert.match(String(await valueOf()), /, now: /)
+          const box = await page.locator(".plot").nth(1).boundingBox()
+          if (box === null) throw new Error("no chart")
+          await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+          await page
+            .getByText(/^(30\smin|29\smin 5\d\ss|30\smin \ds) ago$/)
+            .first()
+            .waitFor()
+          assert.match(String(await valueOf()), /, (30|29)\smin/)
+          await page.mouse.move(0, 0)
+          assert.match(String(await valueOf()), /, now: /)
+        })
+      )
+    })
 
     it.effect(
       "says that it hears nothing when the server falls silent, and asks again; nothing moves where reduced motion is asked for",

@@ -175,29 +175,31 @@ it.scopedLive(
     })
 )
 
-it.scopedLive("counts what active secondary roles may write, and warns of a system role", () =>
-  Effect.gen(function* () {
-    const shared = (user: string, more = "") => `
-[snowflake]
-account = "emulator"
-access_url = "{url}"
-user = "${user.toUpperCase()}"
-password = "${user}'s"
-warehouse = "WH"
-${more}`
-    const loose = yield* start(shared("ann", 'secondary_roles = "all"'))
-    const { stdout } = yield* loose.check()
-    expect(stdout).toMatch(/\nsecondary roles: WRITER\n/)
-    expect(stdout).toContain("warning: secondary roles are active")
-    expect(stdout).toContain(
-      "READER has INSERT on TABLE SALES.PUBLIC.ORDERS by the secondary role WRITER, which is more than reading"
-    )
-    const root = yield* start(shared("root"))
-    expect((yield* root.check()).stdout).toContain(
-      "\nwarning: ACCOUNTADMIN is a system role; use one that may read"
-    )
-  })
-)
+inLongForm(() => {
+  it.scopedLive("counts what active secondary roles may write, and warns of a system role", () =>
+    Effect.gen(function* () {
+      const shared = (user: string, more = "") => `
+  [snowflake]
+  account = "emulator"
+  access_url = "{url}"
+  user = "${user.toUpperCase()}"
+  password = "${user}'s"
+  warehouse = "WH"
+  ${more}`
+      const loose = yield* start(shared("ann", 'secondary_roles = "all"'))
+      const { stdout } = yield* loose.check()
+      expect(stdout).toMatch(/\nsecondary roles: WRITER\n/)
+      expect(stdout).toContain("warning: secondary roles are active")
+      expect(stdout).toContain(
+        "READER has INSERT on TABLE SALES.PUBLIC.ORDERS by the secondary role WRITER, which is more than reading"
+      )
+      const root = yield* start(shared("root"))
+      expect((yield* root.check()).stdout).toContain(
+        "\nwarning: ACCOUNTADMIN is a system role; use one that may read"
+      )
+    })
+  )
+})
 
 inLongForm(() => {
   it.scopedLive("says what is wrong with whose settings, and what to do", () =>

@@ -29,106 +29,110 @@ const home = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-it.scopedLive("lists, describes and queries semantic views by the names that it tells", () =>
-  Effect.gen(function* () {
-    const odd = 'Sales "by" day.v2'
-    const emulator = yield* Emulator.start({
-      semanticViews: [salesAnalysis, { ...salesAnalysis, name: odd }]
-    })
-    const { call } = yield* Server.client({ ...account(emulator.url), HOME: yield* home })
-    const ask = (tool: string, args: Record<string, unknown> = {}) =>
-      Effect.map(call(tool, args), Server.structured)
-    const listed = (yield* ask("list_views", { ...shop, schema: "public" }))["views"] as ReadonlyArray<{
-      readonly name: string
-      readonly schema: string
-      readonly kind?: string
-    }>
-    const semantic = listed.filter(({ kind }) => kind === "SEMANTIC VIEW")
-    expect(semantic.map(({ name }) => name)).toEqual(["SALES_ANALYSIS", '"Sales ""by"" day.v2"'])
-    expect(listed.filter(({ kind }) => kind === undefined).map(({ name }) => name)).toContain("ORDER_SUMMARY")
-    const found = yield* ask("search_objects", { query: "sales revenue", kinds: ["semantic view"] })
-    expect(found["objects"]).toEqual(
-      expect.arrayContaining(
-        semantic.map(({ name }) => ({
-          name: `SNOWGUARD_SAMPLE.PUBLIC.${name}`,
-          kind: "semantic view",
-          comment: salesAnalysis.comment
-        }))
+inLongForm(() => {
+  it.scopedLive("lists, describes and queries semantic views by the names that it tells", () =>
+    Effect.gen(function* () {
+      const odd = 'Sales "by" day.v2'
+      const emulator = yield* Emulator.start({
+        semanticViews: [salesAnalysis, { ...salesAnalysis, name: odd }]
+      })
+      const { call } = yield* Server.client({ ...account(emulator.url), HOME: yield* home })
+      const ask = (tool: string, args: Record<string, unknown> = {}) =>
+        Effect.map(call(tool, args), Server.structured)
+      const listed = (yield* ask("list_views", { ...shop, schema: "public" }))["views"] as ReadonlyArray<{
+        readonly name: string
+        readonly schema: string
+        readonly kind?: string
+      }>
+      const semantic = listed.filter(({ kind }) => kind === "SEMANTIC VIEW")
+      expect(semantic.map(({ name }) => name)).toEqual(["SALES_ANALYSIS", '"Sales ""by"" day.v2"'])
+      expect(listed.filter(({ kind }) => kind === undefined).map(({ name }) => name)).toContain(
+        "ORDER_SUMMARY"
       )
-    )
-    for (const { name, schema } of semantic) {
-      const described = yield* ask("describe_view", { ...shop, schema, view_name: name })
-      expect(described).toMatchObject({
-        count: 13,
-        truncated: false,
-        semantic: {
-          comment: salesAnalysis.comment,
-          tables: [
-            {
-              name: "CUSTOMERS",
-              base_table: "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS",
-              primary_key: ["CUSTOMER_ID"]
-            },
-            { name: "ORDERS" }
-          ],
-          relationships: ["ORDERS (CUSTOMER_ID) REFERENCES CUSTOMERS (CUSTOMER_ID)"],
-          facts: [{ name: "ORDERS.ORDER_AMOUNT" }, { name: "ORDERS.DISCOUNT_CODE", private: true }],
-          verified_queries: [{ question: "Which countries bring the most revenue?" }]
-        }
-      })
-      const { dimensions, example, metrics, verified_queries } = described["semantic"] as {
-        readonly dimensions: ReadonlyArray<{ readonly name: string }>
-        readonly metrics: ReadonlyArray<{ readonly name: string }>
-        readonly example: string
-        readonly verified_queries: ReadonlyArray<{ readonly sql: string }>
-      }
-      expect(yield* ask("execute_query", { sql: example })).toMatchObject({
-        truncated: false,
-        columns: [{ name: "COUNTRY" }, { name: "CUSTOMER_COUNT" }]
-      })
-      // Without a database or a schema: the names say it all.
-      const full = described["view"]
-      const all = yield* ask("execute_query", {
-        sql:
-          `SELECT * FROM SEMANTIC_VIEW(${full} DIMENSIONS ${dimensions.map((one) => one.name).join(", ")} ` +
-          `METRICS ${metrics
-            .map((one) => one.name)
-            .filter((name) => name.startsWith("ORDERS."))
-            .join(", ")})`,
-        limit: 3
-      })
-      expect(all).toMatchObject({ row_count: 3, truncated: true })
-      expect(all["columns"]).toHaveLength(dimensions.length + 3)
-      expect(
-        yield* ask("execute_query", {
-          sql: `SELECT COUNTRY, AGG(REVENUE) FROM ${full} WHERE COUNTRY = 'Germany' GROUP BY COUNTRY`
+      const found = yield* ask("search_objects", { query: "sales revenue", kinds: ["semantic view"] })
+      expect(found["objects"]).toEqual(
+        expect.arrayContaining(
+          semantic.map(({ name }) => ({
+            name: `SNOWGUARD_SAMPLE.PUBLIC.${name}`,
+            kind: "semantic view",
+            comment: salesAnalysis.comment
+          }))
+        )
+      )
+      for (const { name, schema } of semantic) {
+        const described = yield* ask("describe_view", { ...shop, schema, view_name: name })
+        expect(described).toMatchObject({
+          count: 13,
+          truncated: false,
+          semantic: {
+            comment: salesAnalysis.comment,
+            tables: [
+              {
+                name: "CUSTOMERS",
+                base_table: "SNOWGUARD_SAMPLE.PUBLIC.CUSTOMERS",
+                primary_key: ["CUSTOMER_ID"]
+              },
+              { name: "ORDERS" }
+            ],
+            relationships: ["ORDERS (CUSTOMER_ID) REFERENCES CUSTOMERS (CUSTOMER_ID)"],
+            facts: [{ name: "ORDERS.ORDER_AMOUNT" }, { name: "ORDERS.DISCOUNT_CODE", private: true }],
+            verified_queries: [{ question: "Which countries bring the most revenue?" }]
+          }
         })
-      ).toMatchObject({ rows: [["Germany", expect.anything()]] })
-      const facts = `SELECT * FROM SEMANTIC_VIEW(${full} FACTS ORDERS.ORDER_AMOUNT WHERE ORDERS.ORDER_AMOUNT > 1500)`
-      expect(yield* ask("execute_query", { sql: facts })).toMatchObject({
-        columns: [{ name: "ORDER_AMOUNT" }]
-      })
-      expect(yield* ask("execute_query", { sql: verified_queries[0]!.sql })).toMatchObject({
-        columns: [{ name: "COUNTRY" }, { name: "REVENUE" }]
-      })
-      expect(yield* ask("execute_query", { sql: `DESCRIBE SEMANTIC VIEW ${full}` })).toMatchObject({
-        truncated: false
-      })
-    }
-    const finer = "DIMENSIONS orders.order_date METRICS customers.customer_count"
-    const wrong = Server.report(
-      yield* call("execute_query", { ...shop, sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis ${finer})` })
-    )
-    expect(wrong).toMatchObject({ code: "WAREHOUSE_INVALID_STATEMENT", retryable: false })
-    expect(wrong.message).toContain("granularity")
-    const refused = Server.report(
-      yield* call("execute_query", {
-        sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis METRICS revenue WHERE country IN (SELECT 1))`
-      })
-    )
-    expect(refused.code).toBe("STATEMENT_REJECTED")
-  })
-)
+        const { dimensions, example, metrics, verified_queries } = described["semantic"] as {
+          readonly dimensions: ReadonlyArray<{ readonly name: string }>
+          readonly metrics: ReadonlyArray<{ readonly name: string }>
+          readonly example: string
+          readonly verified_queries: ReadonlyArray<{ readonly sql: string }>
+        }
+        expect(yield* ask("execute_query", { sql: example })).toMatchObject({
+          truncated: false,
+          columns: [{ name: "COUNTRY" }, { name: "CUSTOMER_COUNT" }]
+        })
+        // Without a database or a schema: the names say it all.
+        const full = described["view"]
+        const all = yield* ask("execute_query", {
+          sql:
+            `SELECT * FROM SEMANTIC_VIEW(${full} DIMENSIONS ${dimensions.map((one) => one.name).join(", ")} ` +
+            `METRICS ${metrics
+              .map((one) => one.name)
+              .filter((name) => name.startsWith("ORDERS."))
+              .join(", ")})`,
+          limit: 3
+        })
+        expect(all).toMatchObject({ row_count: 3, truncated: true })
+        expect(all["columns"]).toHaveLength(dimensions.length + 3)
+        expect(
+          yield* ask("execute_query", {
+            sql: `SELECT COUNTRY, AGG(REVENUE) FROM ${full} WHERE COUNTRY = 'Germany' GROUP BY COUNTRY`
+          })
+        ).toMatchObject({ rows: [["Germany", expect.anything()]] })
+        const facts = `SELECT * FROM SEMANTIC_VIEW(${full} FACTS ORDERS.ORDER_AMOUNT WHERE ORDERS.ORDER_AMOUNT > 1500)`
+        expect(yield* ask("execute_query", { sql: facts })).toMatchObject({
+          columns: [{ name: "ORDER_AMOUNT" }]
+        })
+        expect(yield* ask("execute_query", { sql: verified_queries[0]!.sql })).toMatchObject({
+          columns: [{ name: "COUNTRY" }, { name: "REVENUE" }]
+        })
+        expect(yield* ask("execute_query", { sql: `DESCRIBE SEMANTIC VIEW ${full}` })).toMatchObject({
+          truncated: false
+        })
+      }
+      const finer = "DIMENSIONS orders.order_date METRICS customers.customer_count"
+      const wrong = Server.report(
+        yield* call("execute_query", { ...shop, sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis ${finer})` })
+      )
+      expect(wrong).toMatchObject({ code: "WAREHOUSE_INVALID_STATEMENT", retryable: false })
+      expect(wrong.message).toContain("granularity")
+      const refused = Server.report(
+        yield* call("execute_query", {
+          sql: `SELECT * FROM SEMANTIC_VIEW(sales_analysis METRICS revenue WHERE country IN (SELECT 1))`
+        })
+      )
+      expect(refused.code).toBe("STATEMENT_REJECTED")
+    })
+  )
+})
 
 it.scopedLive("serves every tool from a Snowflake account, each result as its schema says", () =>
   Effect.gen(function* () {
@@ -356,18 +360,20 @@ const twoServers = (one: Server.Env, other: Server.Env) =>
 
 const cursorKey = () => randomBytes(32).toString("base64")
 
-it.scopedLive("a cursor is taken by another server with the same key, and gives the account's rows", () =>
-  Effect.gen(function* () {
-    const [old, fresh] = [cursorKey(), cursorKey()]
-    const { byIdAlone, emulator, page } = yield* twoServers(
-      { SNOWGUARD_RESULTS_CURSOR_KEY: old },
-      { SNOWGUARD_RESULTS_CURSOR_KEY: `${fresh}, ${old}` }
-    )
-    expect(Server.structured(page)).toMatchObject({ row_count: 5, rows: [[6], [7], [8], [9], [10]] })
-    expect((yield* emulator.state).statements).toMatchObject({ executed: 3 })
-    expect(Server.report(byIdAlone).code).toBe("RESULT_NOT_AVAILABLE")
-  })
-)
+inLongForm(() => {
+  it.scopedLive("a cursor is taken by another server with the same key, and gives the account's rows", () =>
+    Effect.gen(function* () {
+      const [old, fresh] = [cursorKey(), cursorKey()]
+      const { byIdAlone, emulator, page } = yield* twoServers(
+        { SNOWGUARD_RESULTS_CURSOR_KEY: old },
+        { SNOWGUARD_RESULTS_CURSOR_KEY: `${fresh}, ${old}` }
+      )
+      expect(Server.structured(page)).toMatchObject({ row_count: 5, rows: [[6], [7], [8], [9], [10]] })
+      expect((yield* emulator.state).statements).toMatchObject({ executed: 3 })
+      expect(Server.report(byIdAlone).code).toBe("RESULT_NOT_AVAILABLE")
+    })
+  )
+})
 
 inLongForm(() => {
   it.scopedLive(

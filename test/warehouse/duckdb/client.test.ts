@@ -5,7 +5,7 @@ import * as DuckDb from "../../../src/warehouse/DuckDb.js"
 import type { Row } from "../../../src/warehouse/Warehouse.js"
 import { WarehouseError } from "../../../src/warehouse/Warehouse.js"
 import { childrenOf, newChildren } from "../../utils/children.js"
-import { shortOrLong, someOrAll } from "../../utils/long.js"
+import { inLongForm, isLong, shortOrLong, someOrAll } from "../../utils/long.js"
 
 interface Ask {
   readonly client?: string
@@ -128,43 +128,45 @@ describe("a statement that ends its process", () => {
     })
   )
 
-  it.scopedLive("gives its place back when it was cancelled and does not stop", () =>
-    Effect.gen(function* () {
-      const client = yield* make()
-      yield* whole(client, "SELECT 1")
-      const running = yield* Effect.forEach(Array.from({ length: 12 }), (_, n) =>
-        Effect.fork(whole(client, deaf(n)))
-      )
-      yield* Effect.sleep("300 millis")
-      const [took] = yield* Effect.timed(Fiber.interruptAll(running))
-      expect(Duration.toMillis(took)).toBeLessThan(1500)
-      expect(yield* whole(client, "SELECT 1", { timeoutMs: 15_000 })).toEqual([[1]])
-      yield* hasAllPlaces(client)
-    })
-  )
-
-  it.scopedLive("may be repeated when its process had no processor time to stop in", () =>
-    Effect.gen(function* () {
-      const client = yield* make()
-      for (const leave of shortOrLong([false], [false, true])) {
+  inLongForm(() => {
+    it.scopedLive("gives its place back when it was cancelled and does not stop", () =>
+      Effect.gen(function* () {
+        const client = yield* make()
         yield* whole(client, "SELECT 1")
-        const running = yield* Effect.fork(Effect.either(whole(client, slow(), { timeoutMs: 300 })))
-        yield* Effect.sleep("20 millis")
-        for (const pid of childrenOf()) process.kill(pid, "SIGSTOP")
-        const begun = newChildren()
-        if (leave) yield* Fiber.interrupt(running)
-        else {
-          const outcome = yield* Fiber.join(running)
-          const error = Either.getOrThrow(Either.flip(outcome))
-          expect(error.reason).toBe("StatementTimeout")
-          expect(error.description).toContain("it may be repeated")
+        const running = yield* Effect.forEach(Array.from({ length: 12 }), (_, n) =>
+          Effect.fork(whole(client, deaf(n)))
+        )
+        yield* Effect.sleep("300 millis")
+        const [took] = yield* Effect.timed(Fiber.interruptAll(running))
+        expect(Duration.toMillis(took)).toBeLessThan(1500)
+        expect(yield* whole(client, "SELECT 1", { timeoutMs: 15_000 })).toEqual([[1]])
+        yield* hasAllPlaces(client)
+      })
+    )
+
+    it.scopedLive("may be repeated when its process had no processor time to stop in", () =>
+      Effect.gen(function* () {
+        const client = yield* make()
+        for (const leave of shortOrLong([false], [false, true])) {
+          yield* whole(client, "SELECT 1")
+          const running = yield* Effect.fork(Effect.either(whole(client, slow(), { timeoutMs: 300 })))
+          yield* Effect.sleep("20 millis")
+          for (const pid of childrenOf()) process.kill(pid, "SIGSTOP")
+          const begun = newChildren()
+          if (leave) yield* Fiber.interrupt(running)
+          else {
+            const outcome = yield* Fiber.join(running)
+            const error = Either.getOrThrow(Either.flip(outcome))
+            expect(error.reason).toBe("StatementTimeout")
+            expect(error.description).toContain("it may be repeated")
+          }
+          expect(yield* whole(client, slow(), { timeoutMs: 20_000 })).toEqual(slowAnswer())
+          // By another process: the one that stood still was ended.
+          expect(begun()).toHaveLength(1)
         }
-        expect(yield* whole(client, slow(), { timeoutMs: 20_000 })).toEqual(slowAnswer())
-        // By another process: the one that stood still was ended.
-        expect(begun()).toHaveLength(1)
-      }
-    })
-  )
+      })
+    )
+  })
 
   it.scopedLive("takes none of those that ran beside it with it: they are run again, unseen", () =>
     Effect.gen(function* () {
@@ -254,18 +256,20 @@ describe("places in a process", () => {
     })
   )
 
-  it.scopedLive("are waited for as long as the statement has time", () =>
-    Effect.gen(function* () {
-      const client = yield* make()
-      const held = yield* Effect.forEach(Array.from({ length: 12 }), () =>
-        Effect.fork(whole(client, endless, { timeoutMs: 60_000 }))
-      )
-      yield* Effect.sleep("1 second")
-      const error = yield* failure(client, "SELECT 2", { timeoutMs: 300 })
-      expect(error.reason).toBe("StatementTimeout")
-      yield* Fiber.interruptAll(held)
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("are waited for as long as the statement has time", () =>
+      Effect.gen(function* () {
+        const client = yield* make()
+        const held = yield* Effect.forEach(Array.from({ length: 12 }), () =>
+          Effect.fork(whole(client, endless, { timeoutMs: 60_000 }))
+        )
+        yield* Effect.sleep("1 second")
+        const error = yield* failure(client, "SELECT 2", { timeoutMs: 300 })
+        expect(error.reason).toBe("StatementTimeout")
+        yield* Fiber.interruptAll(held)
+      })
+    )
+  })
 })
 
 /** Every call has ended with its value or with an error that says whose fault it is. */
@@ -315,7 +319,7 @@ describe("the process is killed at any moment", () => {
     )
 
   sweep("while it starts", shortOrLong([60], [0, 20, 60, 120, 200, 300]), {})
-  sweep("while it streams", shortOrLong([400], [400, 450, 500, 550, 650, 800]), {})
+  if (isLong) sweep("while it streams", shortOrLong([400], [400, 450, 500, 550, 650, 800]), {})
 
   it.live("while the scope closes, and nothing of it is left", () =>
     Effect.gen(function* () {
