@@ -5,12 +5,12 @@ import type { Call } from "../../src/operate/AuditLog.js"
 import * as Replay from "../../src/operate/Replay.js"
 import * as ReplayReport from "../../src/operate/ReplayReport.js"
 import * as Simulated from "../simulation/replay.js"
-import { shortOrLong, someOrAll } from "../utils/long.js"
+import { isLong, shortOrLong, someOrAll } from "../utils/long.js"
 
 describe("the replay of a simulated server's audit log", () => {
   it("takes the decisions that were taken, where the limits are those that were in force", () => {
     const seen = new Set<string>()
-    for (const seed of shortOrLong([4], [1, 2, 3, 4, 5, 6, 7])) {
+    for (const seed of shortOrLong([7], [1, 2, 3, 4, 5, 6, 7])) {
       const { differing, log, results } = Simulated.run(seed)
       assert.deepStrictEqual(differing.slice(0, 3), [], `seed ${seed}`)
       assert.deepStrictEqual([log.faulty.length, log.headless, log.begunBefore, log.missing], [0, 0, 0, 0])
@@ -26,7 +26,8 @@ describe("the replay of a simulated server's audit log", () => {
       [...seen],
       [
         ...["rate", "rate_refused", "quota", "quota_refused", "sent", "settled", "released", "refunded"],
-        ...["client", "tool", "class", "client:requests_per_hour", "waited"],
+        ...["client", "client:requests_per_hour"],
+        ...(isLong ? ["tool", "class", "waited"] : []),
         ...["observed tool", "observed client:queries_per_hour"]
       ]
     )

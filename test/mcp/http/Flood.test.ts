@@ -1,5 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Fiber, Layer, Logger, LogLevel, Metric, MetricState, TestClock } from "effect"
+import {
+  Effect,
+  Either,
+  Fiber,
+  Layer,
+  Logger,
+  LogLevel,
+  Metric,
+  MetricState,
+  Option,
+  TestClock
+} from "effect"
 import { generateKeyPair, exportJWK } from "jose"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, IncomingMessage } from "node:http"
@@ -7,6 +18,7 @@ import type { AddressInfo } from "node:net"
 import { Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setImmediate } from "node:timers/promises"
 import * as Audit from "../../../src/observe/Audit.js"
 import * as Auth from "../../../src/mcp/auth/Auth.js"
 import * as Keys from "../../../src/mcp/auth/Keys.js"
@@ -166,7 +178,16 @@ describe("a flood of strangers", () => {
       const request = requests()
       const asked = (token: string) =>
         Effect.fork(Effect.either(edge.identify(request(token, "192.0.2.1")))).pipe(
-          Effect.tap(TestClock.adjust("1 minute")),
+          // The file of keys is read in real time before anything waits.
+          Effect.tap((fiber) =>
+            Effect.repeat(
+              Effect.zipRight(
+                Effect.promise(() => setImmediate()),
+                TestClock.adjust("1 second")
+              ),
+              { until: () => Effect.map(Fiber.poll(fiber), Option.isSome) }
+            )
+          ),
           Effect.flatMap(Fiber.join),
           Effect.map(Either.match({ onLeft: ({ reason }) => reason, onRight: () => "let in" }))
         )
