@@ -17,7 +17,8 @@
  *  - every table that is left is written in full, and was found to be one without masked columns, or a view that
  *    reads only such tables;
  *  - CTEs of the caller's get names that no table has: what the warehouse takes for a table is not there;
- *  - what was written is read again, and has to name those tables and no others.
+ *  - what was written is read again, and has to name those tables and no others;
+ *  - what is decided of a table is decided once, however often a statement names it.
  */
 import * as Either from "effect/Either"
 import { snowflake } from "../../sql/Dialect.js"
@@ -110,13 +111,17 @@ const unreadable = (
     : refusal(`streams and stages are not available ${because}`, hidden.token, "query the table itself")
 }
 
-/** A table of the statement and what it becomes. */
-interface Read {
+/** A table of the statement. */
+interface Resolved {
   readonly table: Table
-  readonly from: number
-  readonly to: number
   /** The columns of a table that has masked ones. */
   readonly columns: ReadonlyArray<Column> | undefined
+}
+
+/** Where it stands. */
+interface Read extends Resolved {
+  readonly from: number
+  readonly to: number
 }
 
 const full = (table: Table): string => Identifier.written(...table)
@@ -125,8 +130,19 @@ const full = (table: Table): string => Identifier.written(...table)
 const isListed = (rules: Compiled, { objects }: Place, table: Table): boolean =>
   MaskRules.lists(rules, table) || (objects !== undefined && ObjectRules.allowsByName(objects, table))
 
-const hasMasks = (rules: Compiled, table: Table, columns: ReadonlyArray<Column>): boolean =>
-  columns.some(({ name }) => MaskRules.ofColumn(rules, table, name) !== undefined)
+/** Whether a table has masked columns: asked once for each table of a statement. */
+const masksIn = (rules: Compiled): ((table: Table, columns: ReadonlyArray<Column>) => boolean) => {
+  const known = new Map<string, boolean>()
+  return (table, columns) => {
+    const id = full(table)
+    const found =
+      known.get(id) ??
+      (MaskRules.mayMask(rules, table) &&
+        columns.some(({ name }) => MaskRules.ofColumn(rules, table, name) !== undefined))
+    known.set(id, found)
+    return found
+  }
+}
 
 const isAccount = ([database]: Table): boolean => database?.toUpperCase() === "SNOWFLAKE"
 
@@ -153,6 +169,7 @@ const showsMasked = (
   view: Table,
   { reads }: Known,
   rules: Compiled,
+  hasMasks: ReturnType<typeof masksIn>,
   masking: Masking,
   place: Place,
   unknown: Map<string, Table>
@@ -174,8 +191,7 @@ const showsMasked = (
     if (known?.isAbsent === true) return { _tag: "Absent" }
     if (known === undefined || (MaskRules.mayMask(rules, table) && known.columns === undefined))
       return { _tag: "Unknown" }
-    if (hasMasks(rules, table, known.columns ?? []))
-      return refused(`${told(table)}, which has masked columns`)
+    if (hasMasks(table, known.columns ?? [])) return refused(`${told(table)}, which has masked columns`)
     return known.isTable || done.has(full(table)) || isListed(rules, place, table)
       ? undefined
       : { _tag: "Reads", reads: known.reads }
@@ -258,14 +274,14 @@ export const readsOf = (text: string, view: Table): Either.Either<Reads, Rejecti
     return { tables, ctes: names.ctes.map(({ name }) => [database ?? "", schema ?? "", name]) }
   })
 
-/** Each reference with the table that it means; undefined for what is left as it is written. */
+/** The table that a reference means; undefined for what is left as it is written. */
 const resolve = (
-  { parts, span, token }: Names.Reference,
+  { parts, token }: Names.Reference,
   rules: Compiled,
+  hasMasks: ReturnType<typeof masksIn>,
   masking: Masking,
   place: Place
-): Either.Either<Read | undefined, Rejection> => {
-  const { from, to } = span!
+): Either.Either<Resolved | undefined, Rejection> => {
   const found = parts.length > 3 ? undefined : ObjectRules.resolve(parts, place, place.searchesPublic)
   const [table] = found ?? []
   if (found === undefined || table === undefined) {
@@ -304,7 +320,7 @@ const resolve = (
   }
   if (!known.isTable && !isListed(rules, place, table)) {
     const unknown = new Map<string, Table>()
-    const reason = showsMasked(table, known, rules, masking, place, unknown)
+    const reason = showsMasked(table, known, rules, hasMasks, masking, place, unknown)
     if (reason !== undefined) {
       return Either.left({
         code: "OBJECT_NOT_ALLOWED",
@@ -325,7 +341,7 @@ const resolve = (
     }
   }
   const columns = known.columns ?? []
-  return Either.right({ table, from, to, columns: hasMasks(rules, table, columns) ? columns : undefined })
+  return Either.right({ table, columns: hasMasks(table, columns) ? columns : undefined })
 }
 
 /** Values that have no text of their own: they are told as NULL in place of a token. */
@@ -345,7 +361,7 @@ const masked = (kind: Kind, column: string, type: string, [inner, outer]: TokenK
 const noKey: TokenKey = ["", ""]
 
 const definition = (
-  { columns = [], table }: Read,
+  { columns = [], table }: Resolved,
   rules: Compiled,
   key: TokenKey | undefined
 ): Either.Either<string, Identifier.InvalidIdentifier | Rejection> =>
@@ -395,9 +411,10 @@ const isBare = (tokens: ReadonlyArray<Token>, at: number): boolean => {
 
 /** A prefix of names that the statement does not have. */
 const freshPrefix = (tokens: ReadonlyArray<Token>): string => {
-  let prefix = "SG"
-  while (tokens.some(({ value }) => value.toUpperCase().startsWith(`${prefix}_`))) prefix += "X"
-  return prefix
+  const taken = new Set(tokens.map(({ value }) => /^SG(X*)_/.exec(value.toUpperCase())?.[1]?.length))
+  let more = 0
+  while (taken.has(more)) more++
+  return `SG${"X".repeat(more)}`
 }
 
 interface Edit {
@@ -411,6 +428,11 @@ const qualifiers = (
   reads: ReadonlyArray<Read>,
   edits: Map<number, Edit>
 ): void => {
+  // By the names that may stand before the column: schema and table, or all three.
+  const named = new Map<string, string>()
+  for (const { table, to } of reads)
+    if (isBare(tokens, to + 1))
+      for (const names of [table.slice(-2), table.slice(-3)]) named.set(JSON.stringify(names), table[2] ?? "")
   for (let at = 0; at < tokens.length; at++) {
     const edit = edits.get(at)
     if (edit !== undefined) {
@@ -425,14 +447,8 @@ const qualifiers = (
     const last = tokens[end + 1]?.text === "." && tokens[end + 2]?.text === "*" ? end : end - 2
     const names: Array<string> = []
     for (let each = at; each <= last; each += 2) names.push(tokens[each]!.value)
-    const read = reads.find(
-      ({ table, to }) =>
-        names.length > 1 &&
-        names.length <= 3 &&
-        isBare(tokens, to + 1) &&
-        table.slice(-names.length).every((part, index) => part === names[index])
-    )
-    if (read !== undefined) edits.set(at, { to: last, by: [quoted(read.table[2] ?? "")] })
+    const name = names.length > 1 && names.length <= 3 ? named.get(JSON.stringify(names)) : undefined
+    if (name !== undefined) edits.set(at, { to: last, by: [quoted(name)] })
     at = end
   }
 }
@@ -474,14 +490,19 @@ export const mask = (
     const reads: Array<Read> = []
     const left: Array<string> = []
     const unknown: Array<Rejection> = []
+    const hasMasks = masksIn(rules)
+    const resolved = new Map<string, ReturnType<typeof resolve>>()
     for (const reference of names.references) {
-      const read = resolve(reference, rules, masking, place)
-      if (Either.isRight(read)) {
-        if (read.right === undefined) left.push(JSON.stringify(reference.parts))
-        else reads.push(read.right)
-      } else if (read.left.lookUp === undefined && read.left.lookUpBelow === undefined)
-        return yield* Either.left(read.left)
-      else unknown.push(read.left)
+      const id = JSON.stringify(reference.parts)
+      const known = resolved.get(id)
+      const found = known ?? resolve(reference, rules, hasMasks, masking, place)
+      resolved.set(id, found)
+      if (Either.isRight(found)) {
+        if (found.right === undefined) left.push(id)
+        else reads.push({ ...found.right, ...reference.span! })
+      } else if (found.left.lookUp === undefined && found.left.lookUpBelow === undefined)
+        return yield* Either.left(found.left)
+      else if (known === undefined) unknown.push(found.left)
     }
     const [first] = unknown
     if (first !== undefined) {
@@ -498,6 +519,8 @@ export const mask = (
     const prefix = freshPrefix(tokens)
     const edits = new Map<number, Edit>()
     const definitions: Array<string> = []
+    const bodies = new Map<string, string>()
+    let bytes = 0
     for (const read of reads) {
       const { columns, from, table, to } = read
       const bare = isBare(tokens, to + 1)
@@ -514,14 +537,27 @@ export const mask = (
         )
       }
       const cte = `${prefix}_MASKED_${definitions.length + 1}`
-      const body = yield* Either.mapLeft(definition(read, rules, masking.key), (invalid): Rejection =>
-        "_tag" in invalid
-          ? {
-              code: "OBJECT_NOT_ALLOWED",
-              reason: `${full(table)} has a column whose name cannot be written: ${invalid.message}`
-            }
-          : invalid
-      )
+      const made = bodies.get(full(table))
+      const body =
+        made ??
+        (yield* Either.mapLeft(definition(read, rules, masking.key), (invalid): Rejection =>
+          "_tag" in invalid
+            ? {
+                code: "OBJECT_NOT_ALLOWED",
+                reason: `${full(table)} has a column whose name cannot be written: ${invalid.message}`
+              }
+            : invalid
+        ))
+      bodies.set(full(table), body)
+      // A table that is named often would have to be written out as often before it is too much.
+      bytes += body.length
+      if (bytes > limits.bytes)
+        return yield* reject(
+          "TOO_LARGE",
+          `with its masks the statement is longer than ${limits.bytes} bytes`,
+          undefined,
+          "name tables that have masked columns less often"
+        )
       definitions.push(`${cte} AS (${body})`)
       const alias = bare ? [word("AS"), quoted(table[2] ?? "")] : []
       edits.set(from, { to, by: [word(cte), ...alias] })

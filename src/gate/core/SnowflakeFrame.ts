@@ -36,8 +36,8 @@ export interface Frame {
   caseEndAt: number
   /** Names that WITH has defined here. */
   ctes: Set<string> | undefined
-  /** ... and those that remain of them after the next set operator, when not all do. */
-  outside: Set<string> | undefined
+  /** ... and those of them that end with the next set operator, when some do. */
+  ending: Set<string> | undefined
   /** The recursive CTE that this bracket defines. */
   recursion: string | undefined
   /** Where the file of a stage was named last. */
@@ -63,7 +63,7 @@ export const frame = (
   cases: 0,
   caseEndAt: -1,
   ctes: undefined,
-  outside: undefined,
+  ending: undefined,
   recursion: undefined,
   stageAt: -1
 })

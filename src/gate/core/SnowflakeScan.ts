@@ -345,7 +345,9 @@ export const inspect = (
   /** Where its definition ends a CTE begins to hide tables of its name. */
   const define = (at: number): void => {
     const cte = defines.get(at)
-    if (cte !== undefined) (top.ctes ??= new Set()).add(cte)
+    if (cte === undefined || top.ctes?.has(cte) === true) return
+    ;(top.ctes ??= new Set()).add(cte)
+    top.ending?.add(cte)
   }
 
   const unfinished = ({ cases }: Frame, at: number): void => {
@@ -419,7 +421,7 @@ export const inspect = (
         if (begins) withClause(at)
         else if (previous.kind === "word" && (setOperators.has(previous.value) || previous.value === "ALL")) {
           // Whether its names reach beyond the next set operator is not documented: here they do not.
-          top.outside = new Set(top.ctes)
+          top.ending = new Set()
           withClause(at)
         } else if (
           previous?.value !== "START" &&
@@ -469,10 +471,8 @@ export const inspect = (
         return
     }
     if (setOperators.has(word)) {
-      if (top.outside !== undefined) {
-        top.ctes = top.outside
-        top.outside = undefined
-      }
+      for (const cte of top.ending ?? []) top.ctes?.delete(cte)
+      top.ending = undefined
       // The first arm of a recursive CTE cannot mean itself: there its name is a table.
       if (top.recursion !== undefined) (top.ctes ??= new Set()).add(top.recursion)
       let arm = at + 1

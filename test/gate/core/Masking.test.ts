@@ -378,3 +378,58 @@ describe("any query", () => {
     expect(written).toBeGreaterThan(100)
   })
 })
+
+describe("a table that is named often", () => {
+  const many = Array.from({ length: 60 }, (_, at) => column(`C${at}`))
+  /** Tables that count how often they are looked at. */
+  const counting = () => {
+    let looks = 0
+    const counted = (known: Known): Known =>
+      new Proxy(known, {
+        get: (target, key, self) => {
+          looks++
+          const value: unknown = Reflect.get(target, key, self)
+          return value
+        }
+      })
+    const below = Array.from({ length: 30 }, (_, at) => [["D", "S", `B${at}`]])
+    const known = (table: Table): Known | undefined => {
+      looks++
+      return table[2] === "V"
+        ? counted({ isTable: false, columns: many, reads: { tables: below, ctes: [] } })
+        : counted({ isTable: true, columns: table[2] === "T" ? [column("E"), ...many] : many })
+    }
+    const masks: Masking = { masks: { "D.S.T.E": "token", "*.*.*.NONE": "null" }, known, key }
+    return { check: (sql: string) => Gate.check(sql, { ...place, masking: masks }), looks: () => looks }
+  }
+  const times = (name: string, count: number) => Array.from({ length: count }, () => name).join(", ")
+
+  it.each(["U", "V", "D.S.U", "S.V"])("is decided on once: %s", (name) => {
+    const [once, often] = [counting(), counting()]
+    expect(Either.isRight(once.check(`SELECT 1 FROM ${name}`))).toBe(true)
+    expect(Either.isRight(often.check(`SELECT 1 FROM ${times(name, 2_000)}`))).toBe(true)
+    expect(often.looks()).toBe(once.looks())
+  })
+
+  it("is refused before its masks are written out for each place, where that is too much", () => {
+    const often = counting()
+    const verdict = Either.flip(often.check(`SELECT 1 FROM ${times("T", 50_000)}`)).pipe(Either.getOrThrow)
+    expect(verdict).toMatchObject({
+      code: "TOO_LARGE",
+      reason: "with its masks the statement is longer than 1000000 bytes"
+    })
+    expect(often.looks()).toBeLessThan(100)
+  })
+
+  it("is found by names of columns that begin with its schema, wherever it stands", () => {
+    const all = `SELECT ${times("S.U.F", 20_000)} FROM ${times("U", 20_000)}`
+    const verdict = Either.getOrThrow(check(all))
+    expect(verdict.canonical.slice(0, 40)).toBe('SELECT "U".F, "U".F, "U".F, "U".F, "U".F')
+  })
+
+  it("gets a name that no name of the statement begins with", () => {
+    const taken = Array.from({ length: 1_300 }, (_, at) => `1 AS SG${"X".repeat(at)}_A`).join(", ")
+    const verdict = Either.getOrThrow(check(`SELECT ${taken}, e FROM t`))
+    expect(verdict.canonical.startsWith(`WITH SG${"X".repeat(1_300)}_MASKED_1 AS (`)).toBe(true)
+  })
+})

@@ -72,6 +72,34 @@ describe("the work of the Snowflake gate", () => {
     expect(large).toBeLessThanOrEqual(small * 2.2 + 200)
   })
 
+  it(
+    "is the same for each WITH behind a set operator, whatever is defined before it",
+    { timeout: 8_000 },
+    () => {
+      const before = Array.from({ length: 10_000 }, (_, at) => `c${at} AS (SELECT 1)`).join(", ")
+      const sql = `WITH ${before} SELECT 1${" UNION WITH a AS (SELECT 1) SELECT 1".repeat(9_000)}`
+      const verdict = check(sql, { allowFunctions: [] })
+      expect(Either.isRight(verdict)).toBe(true)
+    }
+  )
+
+  it.each([
+    // Behind the next set operator the name is a table again, and what was defined before stays.
+    [
+      "WITH a AS (SELECT 1) SELECT 1 UNION WITH b AS (SELECT 1) SELECT * FROM a, b UNION SELECT * FROM a, b",
+      ["b"]
+    ],
+    ["WITH a AS (SELECT 1) SELECT 1 UNION WITH a AS (SELECT 2) SELECT * FROM a UNION SELECT * FROM a", []],
+    [
+      "SELECT 1 UNION WITH a AS (SELECT 1) SELECT * FROM a UNION WITH b AS (SELECT 1) SELECT * FROM a, b",
+      ["a"]
+    ]
+  ])("ends a WITH behind a set operator with the next one: %s", (sql, tables) => {
+    expect(Either.map(check(sql, { allowFunctions: [] }), (accepted) => accepted.tables)).toEqual(
+      Either.right(tables)
+    )
+  })
+
   it("is printed for the longest of these texts that the limits take", () => {
     // The measure of all of them is the long form's.
     const longest = shortOrLong(

@@ -6,6 +6,7 @@
  */
 import * as Library from "./library.js"
 import type { Argument, Kind } from "./library.js"
+import type { Work } from "./work.js"
 
 /** A part of the statement that is written for DuckDB. */
 export interface Piece {
@@ -43,13 +44,16 @@ const column = /^(?:(?:\w+|"(?:[^"]|"")+")\.)*(?:(?!(?:NULL|END)$)[A-Za-z_]\w*|"
 
 export const join = (list: ReadonlyArray<Piece>): string => list.map((piece) => piece.sql).join(" ")
 
+const isEnd = (piece: Piece | undefined): boolean =>
+  piece?.sql.length === 3 && piece.sql.toUpperCase() === "END"
+
 /** Where the operand begins that ends with a piece: `CASE ... END` is many. */
 export const startOfOperand = (list: ReadonlyArray<Piece>, at: number): number => {
-  if (list[at]?.sql.toUpperCase() !== "END") return at
+  if (!isEnd(list[at])) return at
   let open = 0
   for (let index = at; index >= 0; index--) {
     if (list[index]!.mark === "CASE") open--
-    else if (list[index]!.sql.toUpperCase() === "END") open++
+    else if (isEnd(list[index])) open++
     if (open === 0) return index
   }
   return at
@@ -63,7 +67,7 @@ const endOfOperand = (list: ReadonlyArray<Piece>, at: number): number | undefine
     let open = 0
     for (let index = at; index < list.length; index++) {
       if (list[index]!.mark === "CASE") open++
-      else if (list[index]!.sql.toUpperCase() === "END" && --open === 0) return index + 1
+      else if (isEnd(list[index]) && --open === 0) return index + 1
     }
     return undefined
   }
@@ -103,7 +107,7 @@ export const popSide = (list: Array<Piece>): string => {
 }
 
 /** An INTERVAL after a date: its parts are added one after the other, and a date stays one by days and more. */
-const advanced = (list: Array<Piece>, refuse: (message: string) => string): void => {
+const advanced = (list: Array<Piece>, refuse: (message: string) => string, work: Work): void => {
   for (let at = 0; at < list.length; at++) {
     const { interval: parts } = list[at]!
     if (parts === undefined) continue
@@ -128,6 +132,7 @@ const advanced = (list: Array<Piece>, refuse: (message: string) => string): void
     )
       start = startOfOperand(list, start - 2)
     const left = list.slice(start, at - 1)
+    work.look(left.length)
     let moment: Argument = {
       sql: left.length === 1 ? left[0]!.sql : `(${join(left)})`,
       kind: left.length === 1 ? left[0]!.kind : "unknown",
@@ -136,6 +141,7 @@ const advanced = (list: Array<Piece>, refuse: (message: string) => string): void
     for (const [count, unit] of parts) {
       const added = Library.added(unit, sign.mark === "-" ? `(-(${count}))` : count, moment)
       moment = { sql: added.sql, kind: added.kind }
+      work.write(moment.sql.length)
     }
     list.splice(start, at - start + 1, {
       sql: moment.sql,
@@ -180,13 +186,14 @@ const product = (factors: ReadonlyArray<string>): string => {
 }
 
 /** Products, which keep fewer digits behind the point than DuckDB's. */
-const multiplied = (list: Array<Piece>): void => {
+const multiplied = (list: Array<Piece>, work: Work): void => {
   for (let at = 0; at < list.length; at++) {
     const { mark, operand } = list[at]!
     if (mark !== "*" || operand || list[at - 1]?.operand !== true) continue
     // From the first of the operations that are done before: `a / b * c` is a product of a quotient.
     const start = startOfProduct(list, at - 1)
     if (list[start - 1]?.mark === "INTERVAL") continue
+    work.look(at - start)
     let end = endOfOperand(list, start) ?? start
     let factors = [join(list.slice(start, end))]
     const begun = end
@@ -197,7 +204,10 @@ const multiplied = (list: Array<Piece>): void => {
       if (next === undefined) break
       const right = join(list.slice(end + 1, next))
       if (operator?.mark === "*") factors.push(right)
-      else factors = [`${product(factors)} ${operator?.mark ?? ""} ${right}`]
+      else {
+        factors = [`${product(factors)} ${operator?.mark ?? ""} ${right}`]
+        work.write(factors[0]!.length)
+      }
       end = next
     }
     if (end === begun) continue
@@ -212,7 +222,7 @@ const multiplied = (list: Array<Piece>): void => {
 }
 
 /** Differences of what may be two timestamps, which DuckDB has as an INTERVAL. */
-const subtracted = (list: Array<Piece>): void => {
+const subtracted = (list: Array<Piece>, work: Work): void => {
   for (let at = 1; at < list.length; at++) {
     const { mark, operand } = list[at]!
     if (mark !== "-" || operand || list[at - 1]?.operand !== true) continue
@@ -224,6 +234,7 @@ const subtracted = (list: Array<Piece>): void => {
       start = startOfProduct(list, start - 2)
     if (isSumOf(list[start - 1])) start--
     const [left, right] = [list.slice(start, at), list.slice(at + 1, end)]
+    work.look(4 * (end - start))
     if ([left, right].some((side) => side.every((piece) => piece.kind === "number" || !piece.operand)))
       continue
     list.splice(start, end - start, {
@@ -232,6 +243,7 @@ const subtracted = (list: Array<Piece>): void => {
       operand: true,
       mark: undefined
     })
+    work.write(list[start]!.sql.length)
     at = start
   }
 }
@@ -308,7 +320,7 @@ export const groupedByAll = (list: ReadonlyArray<Piece>): ReadonlySet<string> | 
  * A semi-structured value in ORDER BY. A position or a name of the list stands for its value there, and an
  * expression of it does not; where only what is selected can be sorted by, the rows are sorted from outside.
  */
-const sorted = (list: Array<Piece>): void => {
+const sorted = (list: Array<Piece>, work: Work): void => {
   const order = list.findIndex(({ mark }, index) => mark === "BY" && list[index - 1]?.mark === "ORDER")
   if (order < 0) return
   const selects = list.slice(0, order).filter(({ mark }) => mark === "SELECT")
@@ -323,6 +335,7 @@ const sorted = (list: Array<Piece>): void => {
     const piece = list[at]!
     const before = list[at - 1]
     const next = list[at + 1]
+    work.look(items.length)
     if (piece.mark !== undefined && sortEnds.has(piece.mark)) break
     if (before?.mark !== "BY" && before?.mark !== ",") continue
     if (next !== undefined && !(next.mark !== undefined && sortFollows.has(next.mark))) {
@@ -372,12 +385,12 @@ const sorted = (list: Array<Piece>): void => {
 }
 
 /** All operators of a list. `refuse`: what has no meaning here. */
-export const withOperators = (list: Array<Piece>, refuse: (message: string) => string): void => {
-  advanced(list, refuse)
+export const withOperators = (list: Array<Piece>, refuse: (message: string) => string, work: Work): void => {
+  advanced(list, refuse, work)
   computed(list)
-  multiplied(list)
-  subtracted(list)
+  multiplied(list, work)
+  subtracted(list, work)
   comparedWith(list)
   concatenated(list)
-  sorted(list)
+  sorted(list, work)
 }

@@ -33,6 +33,8 @@ import type { Source } from "./source.js"
 import { argumentsOf, isName, isWord, textOf } from "./source.js"
 import type { Type } from "./types.js"
 import { typeAt } from "./types.js"
+import type { Work } from "./work.js"
+import { make as makeWork, TooMuchWork } from "./work.js"
 
 /** Words that are no operand, so that a bracket after them is no call and `[` no subscript. */
 const keywords = new Set(
@@ -111,6 +113,12 @@ const comparing: Readonly<Record<string, number>> = {
 /** DuckDB's name of a subquery that has none. */
 const unnamedSubquery = "unnamed_subquery"
 
+/** What making a piece costs, in tokens that are looked at. */
+const PIECE = 64
+
+/** A number with its unit, in an INTERVAL: of each text there is one way to read it. */
+const intervalPart = /([+-]?\d+)\s*([a-z_]*)\s*,?/gi
+
 const isPercentile = (name: string): boolean => name === "PERCENTILE_CONT" || name === "PERCENTILE_DISC"
 
 /** A call that nothing is written for has DuckDB's meaning, with what belongs inside of its bracket. */
@@ -120,7 +128,7 @@ const framed = new Set(["FIRST_VALUE", "LAST_VALUE", "NTH_VALUE"])
  * Whether a statement reads SEQ of a FLATTEN of several rows: it numbers the rows that are flattened, and a table function
  * here does not know which one it is called for.
  */
-const numbersFlattenedRows = (from: Source): boolean => {
+const numbersFlattenedRows = (from: Source, work: Work): boolean => {
   const { partner, tokens } = from
   const flattensRows = (token: Token, at: number): boolean =>
     isWord(token, "FLATTEN", "SPLIT_TO_TABLE", "STRTOK_SPLIT_TO_TABLE") &&
@@ -146,6 +154,7 @@ const numbersFlattenedRows = (from: Source): boolean => {
   const isExcluded = (at: number): boolean => {
     let open = at
     while (open >= 0 && tokens[open]!.depth >= tokens[at]!.depth) open--
+    work.look(at - open)
     return isWord(tokens[open - 1], "EXCLUDE") || isWord(tokens[at - 1], "EXCLUDE")
   }
   const isSeq = (token: Token, at: number): boolean => {
@@ -173,8 +182,10 @@ const numbersFlattenedRows = (from: Source): boolean => {
       !(tokens[from_]!.depth === token.depth && isWord(tokens[from_], "FROM"))
     )
       from_++
+    work.look(from_ - at)
     for (let index = from_ + 1; index < tokens.length && tokens[index]!.depth >= token.depth; index++) {
       const each = tokens[index]!
+      work.look(1)
       if (each.depth === token.depth && isWord(each, "WHERE", "GROUP", "ORDER", ...setOperators)) return false
       if (each.text === "(" && isWord(tokens[index + 1], "SELECT", "WITH", "VALUES"))
         index = partner.get(index) ?? index
@@ -185,7 +196,17 @@ const numbersFlattenedRows = (from: Source): boolean => {
   return flattened.size > 0 && (tokens.some(isStarWithSeq) || (!definesSeq && tokens.some(isSeq)))
 }
 
+/** The query for DuckDB, or one that says why there is none. */
 export const rewrite = (from: Source): string => {
+  try {
+    return rewritten(from, makeWork())
+  } catch (thrown) {
+    if (!(thrown instanceof TooMuchWork)) throw thrown
+    return `SELECT ${Library.refusal("The statement is too much for the embedded warehouse: nest fewer functions, windows and operators in each other, or make shorter chains of them")}`
+  }
+}
+
+const rewritten = (from: Source, work: Work): string => {
   const { partner, tokens } = from
 
   /** The first part of the statement that would not have Snowflake's meaning: then nothing of it runs. */
@@ -205,13 +226,22 @@ export const rewrite = (from: Source): string => {
     isWord(token) &&
     (bound.has(token.value) || (flattens && (token.value === "VALUE" || token.value === "THIS")))
 
-  if (numbersFlattenedRows(from)) {
+  if (numbersFlattenedRows(from, work)) {
     refuse(
       "SEQ of a FLATTEN of several rows is not supported by the embedded warehouse: it would be 1 for each; name the other columns instead of *, and number the rows before, with ROW_NUMBER() OVER (ORDER BY ...)."
     )
   }
 
   const emit = (start: number, end: number): string => join(pieces(start, end))
+
+  /** The first token of a range that is such a one; -1 where none is. */
+  const find = (start: number, end: number, isFound: (token: Token) => boolean): number => {
+    for (let index = start; index < end; index++) {
+      work.look(1)
+      if (isFound(tokens[index]!)) return index
+    }
+    return -1
+  }
 
   /** The range as one argument. */
   const argument = (start: number, end: number): Argument => {
@@ -253,6 +283,7 @@ export const rewrite = (from: Source): string => {
   const selectAround = (at: number): number | undefined => {
     let lowest = tokens[at]?.depth ?? 0
     for (let index = at; index >= 0; index--) {
+      work.look(1)
       lowest = Math.min(lowest, tokens[index]!.depth)
       if (isWord(tokens[index], "SELECT") && tokens[index]!.depth <= lowest) return index
     }
@@ -265,11 +296,10 @@ export const rewrite = (from: Source): string => {
     if (select === undefined) return undefined
     const { depth } = tokens[select]!
     const stop = Math.min(before, endOfSelect(select, depth, tokens.length))
-    const clause = tokens.findIndex(
-      (token, index) => index > select && token.depth === depth && isWord(token, "WINDOW")
-    )
+    const clause = find(select + 1, stop, (token) => token.depth === depth && isWord(token, "WINDOW"))
     if (clause < 0) return undefined
     for (let index = clause + 1; index < stop; index++) {
+      work.look(1)
       const token = tokens[index]!
       if (token.depth !== depth || !isName(token) || token.value !== name) continue
       if (isWord(tokens[index + 1], "AS") && tokens[index + 2]?.text === "(") return index + 2
@@ -392,6 +422,7 @@ export const rewrite = (from: Source): string => {
     const depth = tokens[selectAround(at) ?? 0]!.depth
     for (let index = at; index < tokens.length && tokens[index]!.depth >= depth; index++) {
       const token = tokens[index]!
+      work.look(1)
       if (token.depth !== depth || !isWord(token, "FROM")) continue
       let end = index + 1
       let name: string | undefined
@@ -726,6 +757,7 @@ export const rewrite = (from: Source): string => {
     const depth = tokens[at]?.depth ?? 0
     for (let index = at; index < limit && tokens[index]!.depth >= depth; index++) {
       const token = tokens[index]!
+      work.look(1)
       if (token.depth !== depth) continue
       if (isWord(token, "ON", "USING", "MATCH_CONDITION")) return false
       // `a JOIN b JOIN c ON .. ON ..` has its conditions at its end.
@@ -748,7 +780,7 @@ export const rewrite = (from: Source): string => {
       )
         return true
       if (isWord(token, "JOIN") && index > at)
-        return tokens.slice(index).every((each) => each.depth !== depth || !isWord(each, "ON"))
+        return find(index, tokens.length, (each) => each.depth === depth && isWord(each, "ON")) < 0
     }
     return true
   }
@@ -776,6 +808,9 @@ export const rewrite = (from: Source): string => {
     )
       return undefined
     const values = left.map(([start, stop]) => emit(start, stop))
+    // They are written for each row.
+    const length = values.reduce((sum, value) => sum + value.length, 0)
+    work.write(length * rows.length)
     const each = rows.map(([start]) => {
       const cells = argumentsOf(from, start)
       if (cells.length !== values.length) return refuse("the rows of IN have different lengths")
@@ -788,6 +823,7 @@ export const rewrite = (from: Source): string => {
   const endOfSelect = (at: number, depth: number, limit: number): number => {
     let end = at
     while (end < limit && tokens[end]!.depth >= depth) {
+      work.look(1)
       if (tokens[end]!.depth === depth && isWord(tokens[end], ...setOperators)) return end
       end++
     }
@@ -804,9 +840,10 @@ export const rewrite = (from: Source): string => {
     if (nulls !== "") open += 2
     const close = partner.get(open)
     if (close === undefined) return undefined
-    const list = tokens.findIndex(
-      (token, index) =>
-        index > open && index < close && isWord(token, "IN") && token.depth === tokens[open]!.depth + 1
+    const list = find(
+      open + 1,
+      close,
+      (token) => isWord(token, "IN") && token.depth === tokens[open]!.depth + 1
     )
     const inner = partner.get(list + 1)
     if (list < 0 || inner === undefined) return undefined
@@ -826,9 +863,10 @@ export const rewrite = (from: Source): string => {
     const open = at + 1
     const close = partner.get(open)
     if (close === undefined) return undefined
-    const list = tokens.findIndex(
-      (token, index) =>
-        index > open && index < close && isWord(token, "IN") && token.depth === tokens[open]!.depth + 1
+    const list = find(
+      open + 1,
+      close,
+      (token) => isWord(token, "IN") && token.depth === tokens[open]!.depth + 1
     )
     const inner = partner.get(list + 1)
     if (list < 0 || inner === undefined) return undefined
@@ -863,18 +901,15 @@ export const rewrite = (from: Source): string => {
   /** `SELECT ... FROM t START WITH a CONNECT BY PRIOR b = c`: a recursive query over one table. */
   const connectBy = (select: number, end: number): string | undefined => {
     const depth = tokens[select]!.depth
-    const find = (...words: ReadonlyArray<string>) => {
-      for (let index = select; index < end; index++)
-        if (tokens[index]!.depth === depth && isWord(tokens[index], ...words)) return index
-      return -1
-    }
-    const connect = find("CONNECT")
+    const clause = (...words: ReadonlyArray<string>) =>
+      find(select, end, (token) => token.depth === depth && isWord(token, ...words))
+    const connect = clause("CONNECT")
     if (connect < 0 || !isWord(tokens[connect + 1], "BY")) return undefined
-    const start = find("START")
-    const fromAt = find("FROM")
-    const where = find("WHERE")
+    const start = clause("START")
+    const fromAt = clause("FROM")
+    const where = clause("WHERE")
     const stops = [
-      ...["WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT"].map((word) => find(word)),
+      ...["WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT"].map((word) => clause(word)),
       start,
       connect
     ].filter((index) => index > fromAt)
@@ -961,7 +996,7 @@ export const rewrite = (from: Source): string => {
     const filter = where < 0 ? "" : ` WHERE ${emit(where + 1, after(where))}`
     const restAt = Math.min(
       ...["GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT"]
-        .map((word) => find(word))
+        .map((word) => clause(word))
         .filter((index) => index > 0),
       end
     )
@@ -1001,6 +1036,7 @@ export const rewrite = (from: Source): string => {
     let end = at
     while (end < limit && tokens[end]!.depth >= depth) {
       const token = tokens[end]!
+      work.look(1)
       if (
         token.depth === depth &&
         end > at &&
@@ -1021,12 +1057,12 @@ export const rewrite = (from: Source): string => {
 
   /** `'1 year, 2 days'`: numbers without a unit are seconds. */
   const interval = (text_: string): Piece => {
-    const parts = [...text_.matchAll(/([+-]?\d+)\s*([a-z_]*)/gi)].map(([, count = "0", unit = ""]) => {
+    const parts = [...text_.matchAll(intervalPart)].map(([, count = "0", unit = ""]) => {
       const known = unit === "" ? "second" : Library.partOf(unit)
       return [count, known !== undefined && Library.addable.has(known) ? known : ""] as const
     })
     if (
-      !/^(?:\s*[+-]?\d+\s*[a-z_]*\s*,?)+\s*$/i.test(text_) ||
+      text_.replace(intervalPart, "").trim() !== "" ||
       parts.length === 0 ||
       parts.some(([, unit]) => unit === "")
     )
@@ -1127,7 +1163,9 @@ export const rewrite = (from: Source): string => {
     return { sql: `${head} ${items.map((each) => each.sql).join(", ")}`, end, top, items }
   }
 
-  const pieces = (start: number, end: number): Array<Piece> => {
+  const pieces = (start: number, end: number): Array<Piece> => work.within(() => piecesOf(start, end))
+
+  const piecesOf = (start: number, end: number): Array<Piece> => {
     const list: Array<Piece> = []
     const push = (text: string, kind: Kind = "unknown", operand = true, mark?: string) => {
       list.push({ sql: text, kind, operand, mark })
@@ -1140,6 +1178,8 @@ export const rewrite = (from: Source): string => {
       const next = tokens[at + 1]
       const last = list[list.length - 1]
       const follows = last?.operand === true
+      // What follows an operand writes it anew.
+      work.look(PIECE + (last?.sql.length ?? 0))
 
       if (token.kind === "string" || token.kind === "dollar") {
         // `DATE '2024-01-01'`, `TIMESTAMP '...'`.
@@ -1278,7 +1318,8 @@ export const rewrite = (from: Source): string => {
       }
     }
     grouped = outerGrouped
-    withOperators(list, refuse)
+    withOperators(list, refuse, work)
+    work.write(list.reduce((sum, { sql }) => sum + sql.length, 0))
     return list
   }
 
@@ -1502,7 +1543,10 @@ export const rewrite = (from: Source): string => {
     }
     if (isKeyword) {
       keyword(token.text, token.value)
-      if (token.value === "ORDER") grouped = groupedByAll(list) ?? grouped
+      if (token.value === "ORDER") {
+        work.look(list.length)
+        grouped = groupedByAll(list) ?? grouped
+      }
       return at + 1
     }
     if (grouped.has(token.value) && tokens[at - 1]?.text !== "." && next?.text !== "." && !isSortItem(at)) {
