@@ -3,7 +3,6 @@ import { Either, FastCheck as fc } from "effect"
 import { duckdb, snowflake } from "../../src/sql/Dialect.js"
 import * as Identifier from "../../src/sql/Identifier.js"
 import { tokenize } from "../../src/sql/Lexer.js"
-import { shortOrLong } from "../utils/long.js"
 
 const anything = fc.oneof(
   fc.string({ unit: "binary" }),
@@ -66,7 +65,7 @@ describe("names and texts of callers", () => {
           }
         }
       }),
-      { numRuns: shortOrLong(200, 1000) }
+      { numRuns: 1000 }
     )
     expect(count).toBeGreaterThan(1000)
   })

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
 import * as Server from "../utils/server.js"
-import { someOrAll } from "../utils/long.js"
+import { shortOrLong, someOrAll } from "../utils/long.js"
 
 const attacks = someOrAll(
   readFileSync(new URL("../fixtures/hand_rejects.jsonl", import.meta.url), "utf8")
@@ -73,7 +73,7 @@ it.scopedLive("attacks leave the data, the session and stdout untouched", () =>
       `${attacks.length - passed.length} of ${attacks.length} attacks refused before Snowflake; passed: ${JSON.stringify(passed)}`
     )
     // The few that pass are invalid SQL or have their verb in a comment: Snowflake itself refuses or reads.
-    expect(passed.length).toBeLessThan(attacks.length * 0.03)
+    expect(passed.length).toBeLessThan(attacks.length * shortOrLong(0.06, 0.03))
     expect([yield* state, yield* tables]).toEqual(before)
     expect(server.notJson).toEqual([])
   })
