@@ -82,7 +82,7 @@ export interface Statement {
   readonly schema?: string | undefined
   /** Milliseconds after which the warehouse itself ends the statement, as a second line of defence. */
   readonly timeoutMs: number
-  /** Rows the caller will read at most; a warehouse that can cap on its side does. */
+  /** Rows that are given at most: the caller reads no more. A warehouse that can cap on its side does. */
   readonly maxRows?: number | undefined
   /** Bytes of one cell that the caller can use: a warehouse that can cut a longer one on its side does. */
   readonly maxCellBytes?: number | undefined

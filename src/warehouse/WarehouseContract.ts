@@ -74,10 +74,16 @@ export interface Options {
   readonly streams?: boolean | undefined
   /** Milliseconds in which a cancellation takes effect; 1000 when absent. */
   readonly cancelMs?: number | undefined
+  /**
+   * Milliseconds within which every statement must answer, and every pull of rows, in real time; 60000 when absent. The
+   * cases let an `endless` statement run for seconds.
+   */
+  readonly timeoutMs?: number | undefined
 }
 
 const STATEMENT_MS = 10_000
 const HOUR = 3_600_000
+const TIMEOUT_MS = 60_000
 
 /**
  * The whole answer to a statement.
@@ -183,9 +189,20 @@ export const records = ({ columns, rows }: Read) =>
   rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])))
 
 /** The warehouse of the context, of which every statement and every look into a kept result is noted. */
-const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
-  Effect.flatMap(journal(), ({ noted, told }) => {
+const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>, limitMs: number) =>
+  Effect.flatMap(journal(limitMs), ({ noted, told, unnoted }) => {
     const shown = ({ columns, queryId }: Result) => ({ queryId, columns: columns.map(({ name }) => name) })
+    /** Rows that never come end the case as well. */
+    const bounded = (result: Result): Result => {
+      const { columns, partial, queryId, rows, whole } = result
+      return {
+        queryId,
+        columns,
+        partial,
+        rows: Stream.fromPull(Effect.map(Stream.toPull(rows), (pull) => unnoted("rows", [queryId], pull))),
+        whole: whole && unnoted("whole", [queryId], whole)
+      }
+    }
     return Effect.provideServiceEffect(
       told(run),
       Warehouse,
@@ -201,12 +218,15 @@ const noting = (run: Effect.Effect<void, WarehouseError, Warehouse>) =>
           execute: (statement: Statement) => {
             const { binds, keepRows, maxRows, sql, timeoutMs } = statement
             const options = { binds, keepRows, maxRows, timeoutMs }
-            return noted("execute", [sql, options], warehouse.execute(statement), shown)
+            return Effect.map(noted("execute", [sql, options], warehouse.execute(statement), shown), bounded)
           },
           results: results && {
             fetch: (stored: Stored) => {
               const { maxRows, offset, queryId } = stored
-              return noted("fetch", [queryId, { offset, maxRows }], results.fetch(stored), shown)
+              return Effect.map(
+                noted("fetch", [queryId, { offset, maxRows }], results.fetch(stored), shown),
+                bounded
+              )
             }
           }
         }
@@ -230,7 +250,7 @@ const times = <A, E, R>(count: number, effect: (round: number) => Effect.Effect<
  */
 export const cases = (options: Options): ReadonlyArray<Case<never, Warehouse>> => {
   const { cancelMs = 1000, catalog, cells, endless, failsLate, rows, streams = false } = options
-  const { invalid = "SELEC 1", missing = "SELECT * FROM NO_SUCH_TABLE" } = options
+  const { invalid = "SELEC 1", missing = "SELECT * FROM NO_SUCH_TABLE", timeoutMs = TIMEOUT_MS } = options
   const echo =
     options.echo ?? ((count: number) => `SELECT ${Array.from({ length: count }, () => "?").join(", ")}`)
   /** Never read to its end. */
@@ -265,7 +285,7 @@ export const cases = (options: Options): ReadonlyArray<Case<never, Warehouse>> =
     })
 
   const rule = (name: string, run: Effect.Effect<void, WarehouseError, Warehouse>) => [
-    { name, run: noting(run) }
+    { name, run: noting(run, timeoutMs) }
   ]
   const ruleIf = (applies: boolean, name: string, run: Effect.Effect<void, WarehouseError, Warehouse>) =>
     applies ? rule(name, run) : []

@@ -197,6 +197,56 @@ describe("the binary with files of the user's own", () => {
     })
   )
 
+  it.scopedLive("types a column of which values are missing by those that are there", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const names = [
+        "n",
+        "d",
+        "flag",
+        "fraction",
+        "float",
+        "day",
+        "time",
+        "stamp",
+        "nanos",
+        "zoned",
+        "nothing"
+      ]
+      const values = ["1", "true", "1.50", "1e3", "2024-01-05", "10:11", "2024-01-05 10:11"]
+      const moments = ["2024-01-05 10:11:12.123456789", "2024-01-05T10:11:12+02:00"]
+      const filled = ["1", ...values.slice(0, 7), ...moments, ""]
+      // The missing ones are first, last, and in between: what a column is, one row does not say.
+      const missing = (n: number) => [`${n}`, ...names.slice(1).map(() => "")]
+      const lines = [names, missing(2), filled, missing(3)].map((line) => line.join(","))
+      writeFileSync(join(at, "gaps.csv"), `${lines.join("\n")}\n`)
+      writeFileSync(
+        join(at, "lines.ndjson"),
+        '{"day":null,"zoned":"2024-01-05T10:11:12Z"}\n{"day":"2024-01-05","zoned":null}\n{}\n'
+      )
+      const { rows, types } = yield* serving(["--load", join(at, "gaps.csv"), join(at, "lines.ndjson")])
+      assert.deepStrictEqual(yield* types("LOCAL", "GAPS"), {
+        N: "NUMBER(38,0)",
+        D: "NUMBER(38,0)",
+        FLAG: "BOOLEAN",
+        FRACTION: "NUMBER(3,2)",
+        FLOAT: "FLOAT",
+        DAY: "DATE",
+        TIME: "TIME(9)",
+        STAMP: "TIMESTAMP_NTZ(9)",
+        NANOS: "TIMESTAMP_NTZ(9)",
+        ZONED: "TIMESTAMP_LTZ(9)",
+        NOTHING: "VARCHAR(16777216)"
+      })
+      assert.deepStrictEqual(yield* rows("SELECT day, zoned, DATEADD(day, 1, day) FROM gaps ORDER BY n"), [
+        ["2024-01-05", "2024-01-05T08:11:12Z", "2024-01-06"],
+        [null, null, null],
+        [null, null, null]
+      ])
+      assert.deepStrictEqual(yield* types("LOCAL", "LINES"), { DAY: "DATE", ZONED: "TIMESTAMP_LTZ(9)" })
+    })
+  )
+
   it.scopedLive("reads the files once, whatever happens to its processes, and leaves none of it behind", () =>
     Effect.gen(function* () {
       const at = yield* folder

@@ -54,12 +54,14 @@ const warehouse = (change: (execute: Execute) => Execute = (execute) => execute)
     })
   )
 
-const cases = WarehouseContract.cases({
+const statements: WarehouseContract.Options = {
   rows: (count) => `rows ${count}`,
   endless: "endless",
   echo: (count) => `echo ${count}`,
   missing: "missing"
-})
+}
+
+const cases = WarehouseContract.cases(statements)
 
 /** The cases that a warehouse does not keep. */
 const broken = async (layer: Layer.Layer<Warehouse.Warehouse>, among = cases): Promise<Array<string>> => {
@@ -198,5 +200,31 @@ describe("the contract of warehouses, for warehouses written elsewhere", () => {
       message,
       /\n {2}\d+\. \+\d+ ms execute\('missing', .*\): failed: .*InvalidStatement: as it was asked to/
     )
+  })
+
+  it.each([
+    [
+      "a statement that outlives its time",
+      "ends a statement that runs out of its time, and says so",
+      warehouse((execute) => (statement) => execute({ ...statement, timeoutMs: 86_400_000 })),
+      /^\(FiberFailure\) AssertionError: execute gave no answer within 1500 ms\noperations, the last one last:\n {2}1\. \+\d+ ms execute\('endless', .*\): no answer within 1500 ms/
+    ],
+    [
+      "rows that never come",
+      "answers with named and typed columns, all rows in their order, and an id",
+      answering((result) => ({ ...result, rows: Stream.never })),
+      /^\(FiberFailure\) AssertionError: rows gave no answer within 1500 ms\n/
+    ],
+    [
+      "a whole result that never comes",
+      "answers with named and typed columns, all rows in their order, and an id",
+      answering((result) => ({ ...result, whole: Effect.never })),
+      /^\(FiberFailure\) AssertionError: whole gave no answer within 1500 ms\n/
+    ]
+  ])("ends at %s, and names it", async (_, name, layer, told) => {
+    const bounded = WarehouseContract.cases({ ...statements, timeoutMs: 1500 })
+    const { run } = bounded.find((each) => each.name === name) ?? assert.fail()
+    const message = await Effect.runPromise(Effect.provide(run, layer)).then(() => "", String)
+    assert.match(message, told)
   })
 })

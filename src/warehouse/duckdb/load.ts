@@ -250,11 +250,13 @@ type Candidate = (typeof candidates)[number]
 
 const isMoment = ([name]: Candidate): boolean => !["boolean", "number", "float"].includes(name)
 
-/** Whether all values are so. */
+/** Whether all values are so; one that is missing says nothing. */
 const question = (value: string, candidate: Candidate): string => {
   const [name, type] = candidate
   const looks = `regexp_full_match(${value}, ${literal(patterns[name])})`
-  const all = isMoment(candidate) ? `${looks} AND TRY_CAST(${value} AS ${type}) IS NOT NULL` : looks
+  const all = isMoment(candidate)
+    ? `${looks} AND (${value} IS NULL OR TRY_CAST(${value} AS ${type}) IS NOT NULL)`
+    : looks
   return `coalesce(bool_and(${all}), false)`
 }
 
