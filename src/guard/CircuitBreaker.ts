@@ -334,6 +334,13 @@ export const protect = <A, E, R>(
 export const make = (
   given: Options | Live.Live<Options> = {}
 ): Effect.Effect<Context.Tag.Service<CircuitBreaker>, never, Scope.Scope> =>
+  build(given, ({ to }) => (to === "open" || to === "forced-open" ? Effect.logWarning : Effect.logInfo))
+
+/** A breaker whose transitions are logged at the level that `levelOf` says. */
+const build = (
+  given: Options | Live.Live<Options>,
+  levelOf: (transition: Transition) => (message: string) => Effect.Effect<void>
+): Effect.Effect<Context.Tag.Service<CircuitBreaker>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { modifyAt } = yield* steps
     const live = Live.from(given)
@@ -352,10 +359,9 @@ export const make = (
     const { name } = options
     const called = name === undefined ? "circuit" : `${name} circuit`
 
-    const announce = ({ cause, from, generation, openMs, to }: Transition): Effect.Effect<void> =>
-      (to === "open" || to === "forced-open" ? Effect.logWarning : Effect.logInfo)(
-        `${called} ${to}: ${cause}`
-      ).pipe(
+    const announce = (transition: Transition): Effect.Effect<void> => {
+      const { cause, from, generation, openMs, to } = transition
+      return levelOf(transition)(`${called} ${to}: ${cause}`).pipe(
         Effect.annotateLogs({
           ...(name === undefined ? {} : { circuit: name }),
           from,
@@ -364,6 +370,7 @@ export const make = (
           ...(openMs === undefined ? {} : { openMs })
         })
       )
+    }
 
     const redraw = Effect.flatMap(draw, (delays) =>
       Ref.update(state, (current) => Core.withOpenDelays(current, delays))
@@ -463,6 +470,19 @@ export const layerNoop: Layer.Layer<CircuitBreaker> = Layer.succeed(CircuitBreak
   transitions: Stream.empty
 })
 
+const connectionOptions = (name: string): Options => ({
+  name,
+  consecutiveFailures: 3,
+  failureRate: 0.5,
+  slowCallRate: 2,
+  minimumCalls: 20,
+  windowMs: 10_000,
+  probes: 1,
+  probeSuccesses: 1,
+  probeLeaseMs: 2000,
+  openTimes: openTimes({ firstMs: 250, factor: 2, capMs: 2000 })
+})
+
 /**
  * A breaker for a connection of the server's own, such as Redis: three failures in a row open it, for 250 ms to two
  * seconds. Latency does not count; the connection's own time limit bounds it.
@@ -481,17 +501,11 @@ export const forConnection = (
   Scope.Scope
 > =>
   Effect.map(
-    make({
-      name,
-      consecutiveFailures: 3,
-      failureRate: 0.5,
-      slowCallRate: 2,
-      minimumCalls: 20,
-      windowMs: 10_000,
-      probes: 1,
-      probeSuccesses: 1,
-      probeLeaseMs: 2000,
-      openTimes: openTimes({ firstMs: 250, factor: 2, capMs: 2000 })
+    build(connectionOptions(name), ({ from, to }) => {
+      // It is probed every second or two: an outage has one line when it begins, and one when it is over.
+      if (to === "half-open" || from === "half-open")
+        return to === "closed" ? Effect.logInfo : Effect.logDebug
+      return to === "open" ? Effect.logWarning : Effect.logInfo
     }),
     (breaker) => ({ protect: (effect) => protect(breaker, effect) })
   )

@@ -66,24 +66,32 @@ export const stdio = (settings: ServerConfig.Settings, ready: Effect.Effect<void
     Effect.catchTag("AuditError", startFaults.AuditError)
   )
 
+interface Listening {
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+}
+
+/**
+ * Settings under what the command line says. What it does not say is that of the settings, also of those that are read
+ * later: a change of it needs a restart, and is named.
+ *
+ * @internal
+ */
+export const listeningAt =
+  ({ host, port }: Listening) =>
+  (settings: ServerConfig.Settings): ServerConfig.Settings => ({
+    ...settings,
+    http: { ...settings.http, host: host ?? settings.http.host, port: port ?? settings.http.port }
+  })
+
 /**
  * Serves many clients over HTTP until it is interrupted; with a `source`, under settings that can be read again.
  *
  * @since 0.1.0
  * @category serving
  */
-export const http = (
-  settings: ServerConfig.Settings,
-  {
-    host = settings.http.host,
-    port = settings.http.port
-  }: {
-    readonly host?: string | undefined
-    readonly port?: number | undefined
-  } = {},
-  source?: Source
-) => {
-  const listening = (one: ServerConfig.Settings) => ({ ...one, http: { ...one.http, host, port } })
+export const http = (settings: ServerConfig.Settings, given: Listening = {}, source?: Source) => {
+  const listening = listeningAt(given)
   return Effect.gen(function* () {
     if (source === undefined) return yield* Server.http(listening(settings))
     // Not on the way of a start over stdio.

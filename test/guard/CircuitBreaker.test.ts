@@ -510,6 +510,31 @@ describe("transitions", () => {
       )
     )
   })
+
+  it.scoped("of a connection are two lines for each outage, however long it is probed", () => {
+    const lines: Array<readonly [string, unknown]> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (LogLevel.greaterThanEqual(logLevel, LogLevel.Info)) lines.push([logLevel._tag, message])
+    })
+    return Effect.gen(function* () {
+      const { protect } = yield* CircuitBreaker.forConnection("redis")
+      for (let outage = 0; outage < 2; outage++) {
+        const call = Effect.exit(protect(Effect.fail("down")))
+        yield* Effect.repeatN(Effect.zipRight(TestClock.adjust("1 second"), call), 60)
+        yield* TestClock.adjust("2 seconds")
+        yield* protect(Effect.void)
+      }
+      const outage = [
+        ["Warning", ["redis circuit open: 3 consecutive failures"]],
+        ["Info", ["redis circuit closed: 1 probe succeeded"]]
+      ]
+      expect(lines).toEqual([...outage, ...outage])
+    }).pipe(
+      Effect.provide(
+        Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.All))
+      )
+    )
+  })
 })
 
 describe("a refusal", () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as main from "../../src/server/main.js"
 import * as ServerConfig from "../../src/config/ServerConfig.js"
+import * as Reload from "../../src/server/Reload.js"
 
 const settings = (document: { readonly [key: string]: unknown }) =>
   Either.getOrThrow(ServerConfig.decode({ document })).settings
@@ -108,4 +109,24 @@ describe("the wiring", () => {
   it.effect("stands with no setting at all, and opens no warehouse", () =>
     Effect.scoped(Layer.build(main.layer(ServerConfig.defaults, {}, folder())))
   )
+})
+
+describe("the address of the shared server", () => {
+  const start = settings({ http: { host: "127.0.0.1", port: 8787 } })
+  const next = settings({ http: { host: "::1", port: 8788 } })
+  /** What a reload says needs a restart. */
+  const named = (given: Parameters<typeof main.listeningAt>[0]) => {
+    const at = main.listeningAt(given)
+    return [...Reload.plan(at(start), at(next)).needRestart]
+  }
+
+  it("is named as a change that needs a restart when the file has another", () => {
+    assert.deepStrictEqual(named({}), ["http.host", "http.port"])
+  })
+
+  it("is not named where the command line says it", () => {
+    assert.deepStrictEqual(named({ port: 9000 }), ["http.host"])
+    assert.deepStrictEqual(named({ host: "localhost", port: 9000 }), [])
+    assert.strictEqual(main.listeningAt({ port: 9000 })(next).http.port, 9000)
+  })
 })

@@ -578,7 +578,13 @@ const settleProbe = (
   }
   const succeeded = verdict === "ignored" ? phase.succeeded : phase.succeeded + 1
   if (succeeded >= config.probeSuccesses) {
-    return enter(state, now, closed(now), `${succeeded} probes succeeded`, none)
+    return enter(
+      state,
+      now,
+      closed(now),
+      `${succeeded} ${succeeded === 1 ? "probe" : "probes"} succeeded`,
+      none
+    )
   }
   const typicalMs = verdict === "ignored" ? state.typicalMs : averaged(state, now - permit.startedAt)
   return [none, { ...state, last: now, typicalMs, phase: { ...phase, leases, succeeded } }]
