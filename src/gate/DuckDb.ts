@@ -183,6 +183,9 @@ const tellsOfObjects = (name: string, { allowFunctions }: ReadOnly.Policy): bool
   mayReadByName(name.toUpperCase()) &&
   !allowFunctions.some((allowed) => allowed.toUpperCase() === name.toUpperCase())
 
+/** What tells the values that a type names: those of a masked column, where it is an ENUM. */
+const tellsOfTypes = new Set(["enum_first", "enum_last", "enum_range", "enum_range_boundary", "typeof"])
+
 const explainOptions = new Set(["ANALYZE", "ANALYSE", "FORMAT"])
 
 /** The words of EXPLAIN before the query it explains; undefined where they are not known. */
@@ -436,6 +439,12 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (problem !== undefined) return Either.left({ ...problem, position: undefined })
       const byName = functions.find((name) => tellsOfObjects(name, policy))
       if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
+      const byType = functions.find((name) => tellsOfTypes.has(name.toLowerCase()))
+      if (byType !== undefined)
+        return reject(
+          "FUNCTION_NOT_ALLOWED",
+          `the function ${byType.toUpperCase()} tells the values of a type, which may be those of a masked column`
+        )
       return Either.right({
         tables: references.map(({ parts }) => Rules.ofView(parts, { database, schema })),
         ctes: ctes.map((name) => [database, schema, Identifier.upper(name)])

@@ -26,6 +26,12 @@ const BELIEVED_MS = 300_000
 /** The same of what is no table: a view that is made anew may read other tables. */
 const VIEW_BELIEVED_MS = 60_000
 
+/**
+ * What was looked up less long ago is kept when a statement fails: others who act as the same user read it too, and must
+ * not have to look it up for each statement because a client sends some that fail.
+ */
+const KEPT_MS = 10_000
+
 const remembers = { maxEntries: 2_000, maxBytes: 16 * 1024 * 1024 }
 
 /** Of one look-up: a table has some thousand columns at most, and a structured type has a long name. */
@@ -78,6 +84,7 @@ export type Look = (request: {
 
 interface Entry {
   readonly known: MaskRules.Known
+  readonly since: number
   readonly expires: number
 }
 
@@ -90,6 +97,8 @@ export interface OfCall extends MaskRules.Masking {
    * number that it knows with what it answered before.
    */
   readonly partOf: (lookUp: string) => Effect.Effect<number, StatementRejected>
+  /** Forgets what the call was told of tables, but for what is new: its statement failed, which was written by it. */
+  readonly mayBeOutdated: Effect.Effect<void>
 }
 
 /** What has to be looked up before a statement can be decided on. */
@@ -222,6 +231,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
         const now = yield* Clock.currentTimeMillis
         const key = policies.tokenKey === undefined ? undefined : yield* policies.tokenKey
         const parts = yield* Ref.make<ReadonlyArray<string>>([])
+        const told = new Set<string>()
         return {
           partOf: (lookUp) =>
             Effect.flatMap(
@@ -237,8 +247,16 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
           masks: policy.masks,
           rules,
           key,
+          mayBeOutdated: Effect.map(Clock.currentTimeMillis, (now) => {
+            for (const id of told) {
+              const entry = Lru.get(remembered, id)
+              if (entry !== undefined && entry.since + KEPT_MS <= now) Lru.remove(remembered, id)
+            }
+          }),
           known: (table) => {
-            const entry = Lru.get(remembered, keyOf(identity, table))
+            const id = keyOf(identity, table)
+            told.add(id)
+            const entry = Lru.get(remembered, id)
             return entry !== undefined && now < entry.expires ? entry.known : undefined
           }
         }
@@ -254,7 +272,8 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       const remember = (table: MaskRules.Table, known: MaskRules.Known) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           const expires = now + (known.isTable ? BELIEVED_MS : VIEW_BELIEVED_MS)
-          Lru.set(remembered, keyOf(identity, table), { known, expires }, 2 * JSON.stringify(known).length)
+          const entry = { known, since: now, expires }
+          Lru.set(remembered, keyOf(identity, table), entry, 2 * JSON.stringify(known).length)
         })
       const isUnseen = (error: WarehouseError | ToolError | StatementRejected) =>
         error._tag === "WarehouseError" && (error.reason === "NotFound" || error.reason === "Permission")
@@ -273,14 +292,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
         ([table, found]) => Effect.flatMap(found, (known) => remember(table, known)),
         { discard: true }
       )
-    },
-    /** Forgets all that an identity has looked up: a statement failed that may have been written by it. */
-    forget: (identity: string): Effect.Effect<void> =>
-      Effect.sync(() => {
-        const prefix = `${JSON.stringify([identity]).slice(0, -1)},`
-        for (const key of [...remembered.entries.keys()])
-          if (key.startsWith(prefix)) Lru.remove(remembered, key)
-      })
+    }
   }
 }
 

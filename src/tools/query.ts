@@ -833,7 +833,11 @@ export const makeRows = Effect.gen(function* () {
               maxBytes: policy.maxResultBytes,
               scans,
               computes
-            }).pipe(Effect.tapError((error) => (mayBeOutdated(error) ? call.masks.forget(own) : Effect.void)))
+            }).pipe(
+              Effect.tapError((error) =>
+                masking !== undefined && mayBeOutdated(error) ? masking.mayBeOutdated : Effect.void
+              )
+            )
             if (counts && computes) yield* credits.askBudgets(place)
             return { ...collected, selected: computes }
           })

@@ -115,6 +115,24 @@ it.live.each(someOrAll(macros, 2))(
     }).pipe(Effect.scoped)
 )
 
+it.live.each(["enum_range(NULL::STATES)", "typeof(STATE)", "enum_first(STATE)"])(
+  "shows nothing by a view that tells the values of the type of a masked column: %s",
+  (expression) =>
+    Effect.gen(function* () {
+      const call = yield* serving({ "SHOP.PUBLIC.CUSTOMERS.STATE": "null" }, [
+        `CREATE TYPE STATES AS ENUM ('${needles[0] ?? ""}')`,
+        `CREATE TABLE CUSTOMERS (ID BIGINT, STATE STATES)`,
+        `CREATE TABLE ORDERS (ID BIGINT, STATE STATES)`,
+        `INSERT INTO ORDERS VALUES (1, NULL)`,
+        `CREATE VIEW V_TYPE AS SELECT ${expression} AS E FROM ORDERS`
+      ])
+      expect(clean(yield* call("query_view", { ...shop, view_name: "V_TYPE" })).isError).toBe(true)
+      expect(clean(yield* call("execute_query", { sql: "SELECT TYPEOF(STATE) FROM ORDERS" })).isError).toBe(
+        false
+      )
+    }).pipe(Effect.scoped)
+)
+
 it.live("reads views of an attached file that call none of its macros", () =>
   Effect.gen(function* () {
     const call = yield* serving({ "SHOP.PUBLIC.CUSTOMERS.EMAIL": "token" }, [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, TestClock } from "effect"
 import * as Snowflake from "../../src/gate/Snowflake.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
 import * as Masks from "../../src/tools/masks.js"
@@ -155,6 +155,30 @@ describe("what is looked up for masks", () => {
       const next = yield* again
       yield* masks.learn(next!, "", look, gate, unknown(next!))
       expect(unknown(next!).tables).toEqual([])
+    })
+  )
+
+  it.effect("is forgotten when a statement fails, of its own tables, and not what is new", () =>
+    Effect.gen(function* () {
+      const { again, masks, ofCall } = yield* setUp
+      const [A, B] = [
+        ["D", "S", "A"],
+        ["D", "S", "B"]
+      ]
+      const table = (name: string) => ({ [tablesLike(name)]: [[name, "TABLE", "N"]] })
+      const { look } = warehouse({ ...table("A"), ...table("B") })
+      yield* masks.learn(ofCall, "", look, gate, { tables: [A, B], below: [] })
+      const later = Effect.map(again, (call) => call!)
+      const knows = Effect.map(later, ({ known }) => [A, B].map((each) => known(each) !== undefined))
+
+      const failing = yield* later
+      failing.known(A)
+      yield* failing.mayBeOutdated
+      // Others of the same user would have to look it up for each of their statements.
+      expect(yield* knows).toEqual([true, true])
+      yield* TestClock.adjust("10 seconds")
+      yield* failing.mayBeOutdated
+      expect(yield* knows).toEqual([false, true])
     })
   )
 })
