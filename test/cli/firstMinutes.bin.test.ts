@@ -61,17 +61,19 @@ describe("the binary, when something is wrong from the start", () => {
     })
   )
 
-  it.scopedLive("starts all the same in memory, when it is told that it may", () =>
-    Effect.gen(function* () {
-      const file = join(yield* folder, "file")
-      writeFileSync(file, "")
-      const env = { SNOWGUARD_STATE_DIR: file, SNOWGUARD_QUOTA_STORE_ON_UNAVAILABLE: "memory" }
-      const { code, stderr } = yield* run([], env)
-      assert.strictEqual(code, 0)
-      assert.include(stderr, "QUOTAS ARE NOT KEPT")
-      assert.include(stderr, "cursors are of this process alone")
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("starts all the same in memory, when it is told that it may", () =>
+      Effect.gen(function* () {
+        const file = join(yield* folder, "file")
+        writeFileSync(file, "")
+        const env = { SNOWGUARD_STATE_DIR: file, SNOWGUARD_QUOTA_STORE_ON_UNAVAILABLE: "memory" }
+        const { code, stderr } = yield* run([], env)
+        assert.strictEqual(code, 0)
+        assert.include(stderr, "QUOTAS ARE NOT KEPT")
+        assert.include(stderr, "cursors are of this process alone")
+      })
+    )
+  })
 
   it.scopedLive(
     "a damaged file of keys is a fault of the configuration, for the server and the command",
@@ -91,16 +93,18 @@ describe("the binary, when something is wrong from the start", () => {
       })
   )
 
-  it.scopedLive("a weak key of the cursors is refused at the start, and not shown", () =>
-    Effect.gen(function* () {
-      for (const key of ["hunter2", "hunter2-".repeat(8)]) {
-        const { code, stderr } = yield* run([], { SNOWGUARD_RESULTS_CURSOR_KEY: key })
-        assert.strictEqual(code, 78)
-        assert.match(stderr, /openssl rand -base64 32/)
-        assert.notInclude(stderr, "hunter2")
-      }
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("a weak key of the cursors is refused at the start, and not shown", () =>
+      Effect.gen(function* () {
+        for (const key of ["hunter2", "hunter2-".repeat(8)]) {
+          const { code, stderr } = yield* run([], { SNOWGUARD_RESULTS_CURSOR_KEY: key })
+          assert.strictEqual(code, 78)
+          assert.match(stderr, /openssl rand -base64 32/)
+          assert.notInclude(stderr, "hunter2")
+        }
+      })
+    )
+  })
 
   it.scopedLive("checking the account tells when the server would not use it", () =>
     Effect.gen(function* () {
@@ -242,14 +246,16 @@ describe("the binary, wherever it is started", () => {
     })
   )
 
-  it.scopedLive("says that an account is configured and not used", () =>
-    Effect.gen(function* () {
-      const { code, stderr } = yield* started([], { env: { SNOWFLAKE_ACCOUNT: "my-account" } })
-      assert.strictEqual(code, 0)
-      assert.match(stderr, /"message":"the Snowflake account my-account is configured and not used/)
-      assert.notInclude((yield* started([], {})).stderr, "not used")
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("says that an account is configured and not used", () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* started([], { env: { SNOWFLAKE_ACCOUNT: "my-account" } })
+        assert.strictEqual(code, 0)
+        assert.match(stderr, /"message":"the Snowflake account my-account is configured and not used/)
+        assert.notInclude((yield* started([], {})).stderr, "not used")
+      })
+    )
+  })
 
   inLongForm(() => {
     it.scopedLive("works in a directory that was removed", () =>

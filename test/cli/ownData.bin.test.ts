@@ -355,33 +355,37 @@ describe("the binary with files of the user's own", () => {
     })
   )
 
-  it.scopedLive("keeps the sample beside them when it is told to", () =>
-    Effect.gen(function* () {
-      const at = yield* folder
-      writeFileSync(join(at, "orders.csv"), "id\n1\n")
-      const { rows } = yield* serving(["--load", join(at, "orders.csv")], { SNOWGUARD_DUCKDB_SAMPLE: "true" })
-      assert.deepStrictEqual(
-        yield* rows(
-          "SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM SNOWGUARD_SAMPLE.PUBLIC.PRODUCTS), COUNT(*) FROM SNOWGUARD_SAMPLE.INFORMATION_SCHEMA.DATABASES"
-        ),
-        [[1, 120, 2]]
-      )
-    })
-  )
-
-  it.scopedLive("applies an operator's rules about objects to them", () =>
-    Effect.gen(function* () {
-      const at = yield* folder
-      writeFileSync(join(at, "orders.csv"), "id\n1\n")
-      writeFileSync(join(at, "staff.csv"), "id\n1\n")
-      const { ask, rows } = yield* serving(["--load", join(at, "*.csv")], {
-        SNOWGUARD_TIERS_DEFAULT_DENY_OBJECTS: "LOCAL.PUBLIC.STAFF"
+  inLongForm(() => {
+    it.scopedLive("keeps the sample beside them when it is told to", () =>
+      Effect.gen(function* () {
+        const at = yield* folder
+        writeFileSync(join(at, "orders.csv"), "id\n1\n")
+        const { rows } = yield* serving(["--load", join(at, "orders.csv")], {
+          SNOWGUARD_DUCKDB_SAMPLE: "true"
+        })
+        assert.deepStrictEqual(
+          yield* rows(
+            "SELECT (SELECT COUNT(*) FROM orders), (SELECT COUNT(*) FROM SNOWGUARD_SAMPLE.PUBLIC.PRODUCTS), COUNT(*) FROM SNOWGUARD_SAMPLE.INFORMATION_SCHEMA.DATABASES"
+          ),
+          [[1, 120, 2]]
+        )
       })
-      assert.deepStrictEqual(yield* rows("SELECT id FROM orders"), [[1]])
-      for (const name of ["staff", "LOCAL.PUBLIC.STAFF", '"_snowguard_file_1".main."STAFF"'])
-        assert.isTrue((yield* ask("execute_query", { sql: `SELECT * FROM ${name}` })).isError, name)
-    })
-  )
+    )
+
+    it.scopedLive("applies an operator's rules about objects to them", () =>
+      Effect.gen(function* () {
+        const at = yield* folder
+        writeFileSync(join(at, "orders.csv"), "id\n1\n")
+        writeFileSync(join(at, "staff.csv"), "id\n1\n")
+        const { ask, rows } = yield* serving(["--load", join(at, "*.csv")], {
+          SNOWGUARD_TIERS_DEFAULT_DENY_OBJECTS: "LOCAL.PUBLIC.STAFF"
+        })
+        assert.deepStrictEqual(yield* rows("SELECT id FROM orders"), [[1]])
+        for (const name of ["staff", "LOCAL.PUBLIC.STAFF", '"_snowguard_file_1".main."STAFF"'])
+          assert.isTrue((yield* ask("execute_query", { sql: `SELECT * FROM ${name}` })).isError, name)
+      })
+    )
+  })
 
   it.scopedLive("ends with all that is wrong with the files, each with its line", () =>
     Effect.gen(function* () {

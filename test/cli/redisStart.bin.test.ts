@@ -5,6 +5,7 @@ import { once } from "node:events"
 import { freePort } from "../utils/freePort.js"
 import * as Redis from "../utils/redis.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 /** What a command says that ends by itself. */
 const ended = (args: ReadonlyArray<string>, env: Server.Env) =>
@@ -96,29 +97,36 @@ describe("a server whose Redis is not there when it starts", () => {
 })
 
 describe.runIf(Redis.available())("a server that its Redis does not let in when it starts", () => {
-  it.scopedLive("ends with 74 and says that the password is wrong, or that TLS is, and not what it is", () =>
-    Effect.gen(function* () {
-      const redis = yield* Redis.server(["--requirepass", "right"])
-      const at = `127.0.0.1:${redis.port}`
-      const [password, tls, good] = yield* Effect.all(
-        [
-          ended(["http", "--port", "0"], envOf(`redis://:s3cretpw@${at}`)),
-          ended(["http", "--port", "0"], envOf(`rediss://:s3cretpw@${at}`)),
-          ended(["quota", "show"], envOf(`redis://:right@${at}`))
-        ],
-        { concurrency: "unbounded" }
-      )
-      assert.deepStrictEqual([password.code, tls.code, good.code], [74, 74, 0])
-      assert.include(password.stderr, `${at}: Redis refuses the user or password of the Redis URL (WRONGPASS`)
-      assert.match(
-        tls.stderr,
-        new RegExp(
-          `${at}: (TLS failed|the other side closed the connection|the host does not answer, or not as the URL says: TLS)`
-        )
-      )
-      for (const { stderr } of [password, tls]) assert.notInclude(stderr, "s3cretpw")
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive(
+      "ends with 74 and says that the password is wrong, or that TLS is, and not what it is",
+      () =>
+        Effect.gen(function* () {
+          const redis = yield* Redis.server(["--requirepass", "right"])
+          const at = `127.0.0.1:${redis.port}`
+          const [password, tls, good] = yield* Effect.all(
+            [
+              ended(["http", "--port", "0"], envOf(`redis://:s3cretpw@${at}`)),
+              ended(["http", "--port", "0"], envOf(`rediss://:s3cretpw@${at}`)),
+              ended(["quota", "show"], envOf(`redis://:right@${at}`))
+            ],
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual([password.code, tls.code, good.code], [74, 74, 0])
+          assert.include(
+            password.stderr,
+            `${at}: Redis refuses the user or password of the Redis URL (WRONGPASS`
+          )
+          assert.match(
+            tls.stderr,
+            new RegExp(
+              `${at}: (TLS failed|the other side closed the connection|the host does not answer, or not as the URL says: TLS)`
+            )
+          )
+          for (const { stderr } of [password, tls]) assert.notInclude(stderr, "s3cretpw")
+        })
+    )
+  })
 
   it.scopedLive("starts with a Redis that is there a moment later", () =>
     Effect.gen(function* () {

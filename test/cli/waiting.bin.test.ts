@@ -10,6 +10,7 @@ import { join } from "node:path"
 import type { TestContext } from "vitest"
 import { cleanEnv } from "../utils/server.js"
 import * as Terminal from "../utils/terminal.js"
+import { someOrAll } from "../utils/long.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "snowguard-waiting-"))),
@@ -51,7 +52,7 @@ const test = (name: string, run: Effect.Effect<void, never, Scope.Scope>) =>
 const hint = "It waits on stdin"
 
 describe("a start at a terminal", () => {
-  for (const args of [[], ["http", "--port", "0"]]) {
+  for (const args of someOrAll([[], ["http", "--port", "0"]], 1)) {
     const name = args[0] ?? "stdio"
 
     test(

@@ -10,6 +10,7 @@ import { folder, serving } from "../utils/httpProcess.js"
 import { bin, cleanEnv } from "../utils/server.js"
 import { filesIn, holding } from "./secrets.js"
 import { authorizationServer, isInstalled, resource } from "./started.js"
+import { inLongForm } from "../utils/long.js"
 
 const clientSecret = "a secret of the exchange"
 
@@ -148,34 +149,36 @@ it.scopedLive.skipIf(!isInstalled)(
   120_000
 )
 
-it.scopedLive.skipIf(!isInstalled)(
-  "check says for whom tokens would be asked, that the endpoint knows this server, and what takes a caller's token",
-  () =>
-    Effect.gen(function* () {
-      const { configuration, emulator, ran, server } = yield* start
-      const { status, stdout } = yield* Effect.promise(() =>
-        run(process.execPath, [bin, "check", "--client", "ann"], {
-          env: cleanEnv({ SNOWGUARD_CONFIG: configuration })
-        })
-      )
-      expect([status, stdout.trimEnd().split("\n")]).toEqual([
-        0,
-        [
-          "client: ann",
-          "tier: default",
-          "identity: exchange",
-          `account: ${emulator.url}`,
-          `authorization server: ${server.issuer}`,
-          "role: READER",
-          "warehouse: WH",
-          "client of the exchange: snowguard (known there: a token that is none was refused with invalid_grant)",
-          expect.stringMatching(
-            /^warning: whether callers get tokens, and may log in with them, was not tried/
-          ),
-          "ok"
-        ]
-      ])
-      expect(ran).toEqual([])
-    }),
-  120_000
-)
+inLongForm(() => {
+  it.scopedLive.skipIf(!isInstalled)(
+    "check says for whom tokens would be asked, that the endpoint knows this server, and what takes a caller's token",
+    () =>
+      Effect.gen(function* () {
+        const { configuration, emulator, ran, server } = yield* start
+        const { status, stdout } = yield* Effect.promise(() =>
+          run(process.execPath, [bin, "check", "--client", "ann"], {
+            env: cleanEnv({ SNOWGUARD_CONFIG: configuration })
+          })
+        )
+        expect([status, stdout.trimEnd().split("\n")]).toEqual([
+          0,
+          [
+            "client: ann",
+            "tier: default",
+            "identity: exchange",
+            `account: ${emulator.url}`,
+            `authorization server: ${server.issuer}`,
+            "role: READER",
+            "warehouse: WH",
+            "client of the exchange: snowguard (known there: a token that is none was refused with invalid_grant)",
+            expect.stringMatching(
+              /^warning: whether callers get tokens, and may log in with them, was not tried/
+            ),
+            "ok"
+          ]
+        ])
+        expect(ran).toEqual([])
+      }),
+    120_000
+  )
+})

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { MAX_SESSIONS, run } from "./run.js"
 import { shortOrLong } from "../utils/long.js"
 
-const short = { users: shortOrLong(30, 40), calls: shortOrLong(160, 500), seconds: 90, seed: 17 }
+const short = { users: shortOrLong(30, 40), calls: shortOrLong(120, 500), seconds: 90, seed: 17 }
 
 it.live(
   "no statement of many users at once runs as another user, and none locks another out",

@@ -8,6 +8,7 @@ import * as Keys from "../../src/mcp/auth/Keys.js"
 import * as Chromium from "../dashboard/chromium.js"
 import type * as H from "../utils/http.js"
 import { folder, serving } from "../utils/httpProcess.js"
+import { isLong } from "../utils/long.js"
 
 const start = Effect.gen(function* () {
   const emulator = yield* Emulator.start({
@@ -105,7 +106,7 @@ it.scopedLive(
       expect(metrics).toMatch(/^snowguard_warehouse_login_latched(?:\{[^}]*\})? 0$/m)
       expect(metrics).toMatch(/^snowguard_warehouse_users_latched(?:\{[^}]*\})? 1$/m)
 
-      if (!Chromium.available()) return
+      if (!isLong || !Chromium.available()) return
       yield* Effect.gen(function* () {
         const { visit } = yield* Effect.map(Chromium.Chrome, (chrome) => ({
           visit: chrome.visit.bind(chrome)

@@ -8,7 +8,7 @@ import * as Server from "../../src/server/Server.js"
 import { Toolbox } from "../../src/tools/Toolbox.js"
 import { settingsOf } from "../config/samples.js"
 import * as H from "../utils/http.js"
-import { isLong, shortOrLong } from "../utils/long.js"
+import { isLong, shortOrLong, someOrAll } from "../utils/long.js"
 
 /** Two users, each with a role that reads what the other's does not. */
 const directory = {
@@ -244,7 +244,7 @@ const questions = ["PUBLIC", "WEB"].flatMap(
   }
 )
 
-for (const identity of identities) {
+for (const identity of someOrAll(identities, 1)) {
   // Eras and identities do not meet: each identity is asked for in one era.
   const eras = shortOrLong([identity === identities[0] ? "2025" : "2026"], ["2025", "2026"])
   it.scopedLive(

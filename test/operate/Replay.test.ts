@@ -337,7 +337,7 @@ describe("under other limits", () => {
 })
 
 describe("a call of very many steps", () => {
-  const many = 100_000
+  const many = shortOrLong(20_000, 100_000)
   /** Late from its first step on, so that every later one takes place at another time. */
   const late = (what: (i: number) => readonly [ms: number, what: string, ...rest: ReadonlyArray<unknown>]) =>
     asked(0, [[0, "rate", 7], ...Array.from({ length: many }, (_, i) => what(i + 1))])

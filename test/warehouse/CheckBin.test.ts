@@ -144,36 +144,38 @@ it.scopedLive(
     })
 )
 
-it.scopedLive(
-  "warns of each privilege beyond reading, also of those by roles that are granted to the role",
-  () =>
-    Effect.gen(function* () {
-      const { check, emulator } = yield* start(own)
-      const heir = yield* check("--client", "heir")
-      expect([
-        heir.status,
-        linesOf(heir.stdout)
-          .filter((line) => !/password/.test(line))
-          .slice(-6)
-      ]).toEqual([
-        0,
-        [
-          "warning: HEIR has the system role SYSADMIN, which may do far more than read",
-          "warning: HEIR has USAGE on PROCEDURE SALES.PUBLIC.P(), which is more than reading",
-          "warning: HEIR may grant SELECT on TABLE SALES.PUBLIC.T to others, which is more than reading",
-          "warning: HEIR has UPDATE on VIEW SALES.PUBLIC.V by the role SALES.EDITOR, which is more than reading",
-          "warning: HEIR has INSERT on TABLE SALES.PUBLIC.ORDERS by the role WRITER, which is more than reading",
-          "ok"
-        ]
-      ])
-      yield* emulator.setFaults({
-        faults: [{ kind: "refusal", where: "query", code: "003001", sql: "SHOW GRANTS" }]
+inLongForm(() => {
+  it.scopedLive(
+    "warns of each privilege beyond reading, also of those by roles that are granted to the role",
+    () =>
+      Effect.gen(function* () {
+        const { check, emulator } = yield* start(own)
+        const heir = yield* check("--client", "heir")
+        expect([
+          heir.status,
+          linesOf(heir.stdout)
+            .filter((line) => !/password/.test(line))
+            .slice(-6)
+        ]).toEqual([
+          0,
+          [
+            "warning: HEIR has the system role SYSADMIN, which may do far more than read",
+            "warning: HEIR has USAGE on PROCEDURE SALES.PUBLIC.P(), which is more than reading",
+            "warning: HEIR may grant SELECT on TABLE SALES.PUBLIC.T to others, which is more than reading",
+            "warning: HEIR has UPDATE on VIEW SALES.PUBLIC.V by the role SALES.EDITOR, which is more than reading",
+            "warning: HEIR has INSERT on TABLE SALES.PUBLIC.ORDERS by the role WRITER, which is more than reading",
+            "ok"
+          ]
+        ])
+        yield* emulator.setFaults({
+          faults: [{ kind: "refusal", where: "query", code: "003001", sql: "SHOW GRANTS" }]
+        })
+        expect((yield* check("--client", "ann")).stdout).toContain(
+          "\nwarning: what READER, PUBLIC may do could not be seen (SHOW GRANTS TO ROLE)\n"
+        )
       })
-      expect((yield* check("--client", "ann")).stdout).toContain(
-        "\nwarning: what READER, PUBLIC may do could not be seen (SHOW GRANTS TO ROLE)\n"
-      )
-    })
-)
+  )
+})
 
 inLongForm(() => {
   it.scopedLive("counts what active secondary roles may write, and warns of a system role", () =>

@@ -177,55 +177,57 @@ it.scopedLive("serves every tool from a Snowflake account, each result as its sc
   })
 )
 
-it.scopedLive(
-  "limits credits by the account's own bill, and wakes no warehouse for a tier that may not",
-  () =>
-    Effect.gen(function* () {
-      const emulator = yield* Emulator.start({
-        compute: { COMPUTE_WH: { size: "Large", autoSuspendSeconds: 600, suspended: true } },
-        budgets: [{ BUDGET_NAME: "TEAM", CREDIT_LIMIT: "100" }]
+inLongForm(() => {
+  it.scopedLive(
+    "limits credits by the account's own bill, and wakes no warehouse for a tier that may not",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator.start({
+          compute: { COMPUTE_WH: { size: "Large", autoSuspendSeconds: 600, suspended: true } },
+          budgets: [{ BUDGET_NAME: "TEAM", CREDIT_LIMIT: "100" }]
+        })
+        const env = { ...account(emulator.url), HOME: yield* home }
+        const sql = "SELECT COUNT(*) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS"
+        const guest = yield* Server.client({ ...env, SNOWGUARD_TIERS_DEFAULT_WAKE_WAREHOUSE: "false" })
+        expect(Server.report(yield* guest.call("execute_query", { sql }))).toMatchObject({
+          code: "WAREHOUSE_SUSPENDED",
+          sideEffects: "none"
+        })
+        expect(Server.structured(yield* guest.call("execute_query", { sql: "SHOW TABLES" }))).toHaveProperty(
+          "rows"
+        )
+        expect((yield* emulator.bills)[0]).toMatchObject({ credits: 0, resumes: 0 })
+        const { call } = yield* Server.client({
+          ...env,
+          SNOWGUARD_CLIENT: "ann",
+          SNOWGUARD_QUOTA_STORE_KIND: "memory",
+          SNOWGUARD_TIERS_DEFAULT_CREDITS_PER_DAY: "0.5"
+        })
+        // Two minutes at most, and the minute of the resume, at eight credits an hour.
+        expect(Server.structured(yield* call("execute_query", { sql, timeout_seconds: 120 }))).toHaveProperty(
+          "rows"
+        )
+        const limits = Server.structured(yield* call("get_limits"))
+        const [bill] = yield* emulator.bills
+        expect(bill?.by["ann"]).toBeCloseTo(8 / 60, 3)
+        expect(limits["quotas"]).toContainEqual(
+          expect.objectContaining({ quota: "credits_per_day", limit: 0.5, used: expect.closeTo(8 / 60, 3) })
+        )
+        expect(limits["credits"]).toMatchObject({
+          warehouse: "COMPUTE_WH",
+          state: "running",
+          credits_per_hour: 8
+        })
+        expect(Server.report(yield* call("execute_query", { sql, timeout_seconds: 280 }))).toMatchObject({
+          code: "QUOTA_EXCEEDED",
+          scope: "client:credits_per_day",
+          retryable: false
+        })
+        // It runs now, so that the guest is served.
+        expect(Server.structured(yield* guest.call("execute_query", { sql }))).toHaveProperty("rows")
       })
-      const env = { ...account(emulator.url), HOME: yield* home }
-      const sql = "SELECT COUNT(*) AS N FROM SNOWGUARD_SAMPLE.PUBLIC.ORDERS"
-      const guest = yield* Server.client({ ...env, SNOWGUARD_TIERS_DEFAULT_WAKE_WAREHOUSE: "false" })
-      expect(Server.report(yield* guest.call("execute_query", { sql }))).toMatchObject({
-        code: "WAREHOUSE_SUSPENDED",
-        sideEffects: "none"
-      })
-      expect(Server.structured(yield* guest.call("execute_query", { sql: "SHOW TABLES" }))).toHaveProperty(
-        "rows"
-      )
-      expect((yield* emulator.bills)[0]).toMatchObject({ credits: 0, resumes: 0 })
-      const { call } = yield* Server.client({
-        ...env,
-        SNOWGUARD_CLIENT: "ann",
-        SNOWGUARD_QUOTA_STORE_KIND: "memory",
-        SNOWGUARD_TIERS_DEFAULT_CREDITS_PER_DAY: "0.5"
-      })
-      // Two minutes at most, and the minute of the resume, at eight credits an hour.
-      expect(Server.structured(yield* call("execute_query", { sql, timeout_seconds: 120 }))).toHaveProperty(
-        "rows"
-      )
-      const limits = Server.structured(yield* call("get_limits"))
-      const [bill] = yield* emulator.bills
-      expect(bill?.by["ann"]).toBeCloseTo(8 / 60, 3)
-      expect(limits["quotas"]).toContainEqual(
-        expect.objectContaining({ quota: "credits_per_day", limit: 0.5, used: expect.closeTo(8 / 60, 3) })
-      )
-      expect(limits["credits"]).toMatchObject({
-        warehouse: "COMPUTE_WH",
-        state: "running",
-        credits_per_hour: 8
-      })
-      expect(Server.report(yield* call("execute_query", { sql, timeout_seconds: 280 }))).toMatchObject({
-        code: "QUOTA_EXCEEDED",
-        scope: "client:credits_per_day",
-        retryable: false
-      })
-      // It runs now, so that the guest is served.
-      expect(Server.structured(yield* guest.call("execute_query", { sql }))).toHaveProperty("rows")
-    })
-)
+  )
+})
 
 inLongForm(() => {
   it.scopedLive(
@@ -269,29 +271,31 @@ const silence = Effect.acquireRelease(
   (server) => Effect.sync(() => server.close())
 )
 
-it.scopedLive("answers in time while the account does not answer at all", () =>
-  Effect.gen(function* () {
-    const { port } = (yield* silence).address() as AddressInfo
-    const { call } = yield* Server.client({
-      ...account(`http://127.0.0.1:${port}`),
-      HOME: yield* home,
-      SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "1",
-      SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
-    })
-    // The driver is loaded by the first call: a busy machine takes its time for that.
-    const slack = 1_000
-    const told = (name: string, args: Record<string, unknown>, mostMs: number) =>
-      Effect.gen(function* () {
-        const since = performance.now()
-        const result = yield* call(name, args)
-        expect(performance.now() - since).toBeLessThan(mostMs)
-        expect(Server.report(result)).toMatchObject({ code: "DEADLINE_EXCEEDED", sideEffects: "none" })
+inLongForm(() => {
+  it.scopedLive("answers in time while the account does not answer at all", () =>
+    Effect.gen(function* () {
+      const { port } = (yield* silence).address() as AddressInfo
+      const { call } = yield* Server.client({
+        ...account(`http://127.0.0.1:${port}`),
+        HOME: yield* home,
+        SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "1",
+        SNOWGUARD_TIMEOUTS_METADATA_SECONDS: "1"
       })
-    yield* told("execute_query", { sql: "SELECT 1", timeout_seconds: 2 }, 4_000 + slack)
-    yield* told("execute_query", { sql: "SELECT 1" }, 3_000 + slack)
-    yield* told("list_databases", {}, 2_000 + slack)
-  })
-)
+      // The driver is loaded by the first call: a busy machine takes its time for that.
+      const slack = 1_000
+      const told = (name: string, args: Record<string, unknown>, mostMs: number) =>
+        Effect.gen(function* () {
+          const since = performance.now()
+          const result = yield* call(name, args)
+          expect(performance.now() - since).toBeLessThan(mostMs)
+          expect(Server.report(result)).toMatchObject({ code: "DEADLINE_EXCEEDED", sideEffects: "none" })
+        })
+      yield* told("execute_query", { sql: "SELECT 1", timeout_seconds: 2 }, 4_000 + slack)
+      yield* told("execute_query", { sql: "SELECT 1" }, 3_000 + slack)
+      yield* told("list_databases", {}, 2_000 + slack)
+    })
+  )
+})
 
 it.scopedLive("reads on in a result of the account without running its statement again", () =>
   Effect.gen(function* () {

@@ -241,33 +241,37 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, result: result[method] }))
 }`
 
-it.scopedLive("npm run demo says which step failed and why, without a stack, and leaves nothing", () =>
-  Effect.gen(function* () {
-    const TMPDIR = yield* folder
-    const server = join(yield* folder, "wrong.mjs")
-    const script = fileURLToPath(new URL("../../../scripts/demo.mjs", import.meta.url))
-    const run = (...args: ReadonlyArray<string>) =>
-      Effect.promise(async (signal) => {
-        const options = { env: Server.cleanEnv({ TMPDIR }), signal }
-        const child = spawn(process.execPath, [script, ...args], options)
-        let stderr = ""
-        child.stdout.resume()
-        child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
-        const [code] = (await once(child, "close")) as [number | null]
-        return { code, stderr }
+inLongForm(() => {
+  it.scopedLive("npm run demo says which step failed and why, without a stack, and leaves nothing", () =>
+    Effect.gen(function* () {
+      const TMPDIR = yield* folder
+      const server = join(yield* folder, "wrong.mjs")
+      const script = fileURLToPath(new URL("../../../scripts/demo.mjs", import.meta.url))
+      const run = (...args: ReadonlyArray<string>) =>
+        Effect.promise(async (signal) => {
+          const options = { env: Server.cleanEnv({ TMPDIR }), signal }
+          const child = spawn(process.execPath, [script, ...args], options)
+          let stderr = ""
+          child.stdout.resume()
+          child.stderr.setEncoding("utf8").on("data", (text: string) => void (stderr += text))
+          const [code] = (await once(child, "close")) as [number | null]
+          return { code, stderr }
+        })
+      writeFileSync(server, wrongServer)
+      expect(yield* run(server)).toEqual({
+        code: 1,
+        stderr: "\nfailed in step 2  What can it do?\n  drop_table is not read-only\n"
       })
-    writeFileSync(server, wrongServer)
-    expect(yield* run(server)).toEqual({
-      code: 1,
-      stderr: "\nfailed in step 2  What can it do?\n  drop_table is not read-only\n"
+      writeFileSync(server, 'console.error("no such account"); process.exit(78)')
+      const ended = yield* run(server)
+      expect(ended.code).toBe(1)
+      expect(ended.stderr).toMatch(
+        /^\nfailed in step 1 .*\n {2}.*\n {2}The server's log:\nno such account\n$/
+      )
+      expect(readdirSync(TMPDIR)).toEqual([])
     })
-    writeFileSync(server, 'console.error("no such account"); process.exit(78)')
-    const ended = yield* run(server)
-    expect(ended.code).toBe(1)
-    expect(ended.stderr).toMatch(/^\nfailed in step 1 .*\n {2}.*\n {2}The server's log:\nno such account\n$/)
-    expect(readdirSync(TMPDIR)).toEqual([])
-  })
-)
+  )
+})
 
 it.scopedLive("refuses a speed that makes no sense", () =>
   Effect.gen(function* () {

@@ -26,7 +26,7 @@ import * as OAuth from "../../../src/mcp/auth/OAuth.js"
 import * as Edge from "../../../src/mcp/http/Edge.js"
 import * as Http from "../../../src/mcp/http/Http.js"
 import * as H from "../../utils/http.js"
-import { shortOrLong } from "../../utils/long.js"
+import { inLongForm, shortOrLong } from "../../utils/long.js"
 
 const tiers = { tierOf: () => "default", isTier: (tier: string) => tier === "default" }
 
@@ -230,135 +230,138 @@ describe("a flood of strangers", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive(
-    "over the wire: refused by what they lack, counted without a name, and no other client is slowed",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* keysFile
-        const { key } = yield* Keys.create(path, { client: "alice", admin: true })
-        const lines: Array<string> = []
-        const entries: Array<Audit.Entry> = []
-        const capture = Layer.merge(
-          Logger.replace(
-            Logger.defaultLogger,
-            Logger.map(Logger.jsonLogger, (line) => void lines.push(line))
-          ),
-          Logger.minimumLogLevel(LogLevel.All)
-        )
-        const server = yield* H.server({
-          auth: Layer.orDie(Keys.layer({ ...tiers, path })),
-          options: { maxSessions: 100, maxSessionsPerClient: 90 },
-          audit: Layer.succeed(Audit.Audit, {
-            record: (entry) => Effect.sync(() => void entries.push(entry))
-          })
-        }).pipe(Effect.provide(capture))
-        const mine = yield* server.open({ token: key })
-
-        const post = (body: object, headers: { readonly [name: string]: string }) =>
-          fetch(server.url, {
-            method: "POST",
-            headers: {
-              accept: "application/json, text/event-stream",
-              "content-type": "application/json",
-              ...headers
-            },
-            body: JSON.stringify(body)
-          }).then(async (response) => {
-            const text = await response.text()
-            if (!response.ok) assert.notInclude(text, mark)
-            return response.status
-          })
-        const real = { authorization: `Bearer ${key}` }
-        const kinds: { readonly [kind: string]: (i: number) => Promise<number> } = {
-          keys: (i) => post(H.initialize(), { authorization: `Bearer ${fakeKey(i)}` }),
-          tokens: (i) => post(H.initialize(), { authorization: `Bearer ${fakeToken(i)}` }),
-          addresses: (i) => post(H.initialize(), { "x-forwarded-for": address(i) }),
-          sessions: (i) => post(H.message(1, "ping"), { ...real, "mcp-session-id": `${mark}-${i}` }),
-          names: (i) =>
-            post(
-              {
-                ...H.initialize(),
-                params: {
-                  protocolVersion: "2025-11-25",
-                  capabilities: {},
-                  clientInfo: { name: `${mark}-${i}`, version: "1" }
-                }
-              },
-              real
+  inLongForm(() => {
+    it.scopedLive(
+      "over the wire: refused by what they lack, counted without a name, and no other client is slowed",
+      () =>
+        Effect.gen(function* () {
+          const path = yield* keysFile
+          const { key } = yield* Keys.create(path, { client: "alice", admin: true })
+          const lines: Array<string> = []
+          const entries: Array<Audit.Entry> = []
+          const capture = Layer.merge(
+            Logger.replace(
+              Logger.defaultLogger,
+              Logger.map(Logger.jsonLogger, (line) => void lines.push(line))
             ),
-          methods: (i) => post(H.message(i, `${mark}/${i}`), { ...real, "mcp-session-id": mine }),
-          tools: (i) => post(H.toolCall(i, `${mark}-${i}`), { ...real, "mcp-session-id": mine })
-        }
-        const metrics = Effect.map(server.ask({ path: "/metrics", token: key }), ({ body }) => body)
-        const series = Effect.map(metrics, (text) =>
-          text
-            .split("\n")
-            .filter((line) => line !== "" && !line.startsWith("#"))
-            .map((line) => line.replace(/ \S+$/, ""))
-        )
-        let serial = 0
-        const round = (from: number, count: number) =>
-          Effect.promise(async () => {
-            const answers: { [kind: string]: { [status: string]: number } } = {}
-            for (const [kind, send] of Object.entries(kinds)) {
-              const own = (answers[kind] = {} as { [status: string]: number })
-              let next = from
-              const worker = async () => {
-                while (next < from + count) {
-                  const status = await send(next++)
-                  own[status] = (own[status] ?? 0) + 1
-                  if (next % 50 === 0) {
-                    const call = await post(H.toolCall(`call-${serial++}`, "who"), {
-                      ...real,
-                      "mcp-session-id": mine
-                    })
-                    assert.strictEqual(call, 200)
-                  }
-                }
-              }
-              await Promise.all(Array.from({ length: 8 }, worker))
-            }
-            return answers
-          })
+            Logger.minimumLogLevel(LogLevel.All)
+          )
+          const server = yield* H.server({
+            auth: Layer.orDie(Keys.layer({ ...tiers, path })),
+            options: { maxSessions: 100, maxSessionsPerClient: 90 },
+            audit: Layer.succeed(Audit.Audit, {
+              record: (entry) => Effect.sync(() => void entries.push(entry))
+            })
+          }).pipe(Effect.provide(capture))
+          const mine = yield* server.open({ token: key })
 
-        // Everything is counted for the first time.
-        yield* metrics
-        yield* Effect.promise(async () => {
-          for (const send of Object.values(kinds)) await send(1)
-        })
-        yield* round(1_000, SENT)
-        const before = yield* series
-        const answers = yield* round(2_000, SENT)
-        const after = yield* series
-        assert.deepStrictEqual(after.sort(), before.sort())
-        for (const kind of ["keys", "tokens", "addresses"]) {
-          // The few made-up keys that might have been new ones are long used up.
-          const { "401": refused = 0, "429": held = 0, ...others } = answers[kind] ?? {}
-          assert.deepStrictEqual(others, {}, kind)
-          assert.strictEqual(refused + held, SENT, kind)
-          assert.isAbove(held, SENT / 3, kind)
-        }
-        assert.deepStrictEqual(answers["sessions"], { "200": SENT })
-        assert.deepStrictEqual(answers["names"], { "200": SENT })
-        for (const kind of ["methods", "tools"]) assert.deepStrictEqual(answers[kind], { "200": SENT }, kind)
-        const text = yield* metrics
-        const gauge = (name: string) =>
-          Number(
+          const post = (body: object, headers: { readonly [name: string]: string }) =>
+            fetch(server.url, {
+              method: "POST",
+              headers: {
+                accept: "application/json, text/event-stream",
+                "content-type": "application/json",
+                ...headers
+              },
+              body: JSON.stringify(body)
+            }).then(async (response) => {
+              const text = await response.text()
+              if (!response.ok) assert.notInclude(text, mark)
+              return response.status
+            })
+          const real = { authorization: `Bearer ${key}` }
+          const kinds: { readonly [kind: string]: (i: number) => Promise<number> } = {
+            keys: (i) => post(H.initialize(), { authorization: `Bearer ${fakeKey(i)}` }),
+            tokens: (i) => post(H.initialize(), { authorization: `Bearer ${fakeToken(i)}` }),
+            addresses: (i) => post(H.initialize(), { "x-forwarded-for": address(i) }),
+            sessions: (i) => post(H.message(1, "ping"), { ...real, "mcp-session-id": `${mark}-${i}` }),
+            names: (i) =>
+              post(
+                {
+                  ...H.initialize(),
+                  params: {
+                    protocolVersion: "2025-11-25",
+                    capabilities: {},
+                    clientInfo: { name: `${mark}-${i}`, version: "1" }
+                  }
+                },
+                real
+              ),
+            methods: (i) => post(H.message(i, `${mark}/${i}`), { ...real, "mcp-session-id": mine }),
+            tools: (i) => post(H.toolCall(i, `${mark}-${i}`), { ...real, "mcp-session-id": mine })
+          }
+          const metrics = Effect.map(server.ask({ path: "/metrics", token: key }), ({ body }) => body)
+          const series = Effect.map(metrics, (text) =>
             text
               .split("\n")
-              .find((line) => line.startsWith(`${name} `))
-              ?.split(" ")[1]
+              .filter((line) => line !== "" && !line.startsWith("#"))
+              .map((line) => line.replace(/ \S+$/, ""))
           )
-        assert.isAtMost(gauge("snowguard_http_sessions"), 90)
-        // All came from one address, whatever they said.
-        assert.strictEqual(gauge('snowguard_http_remembered{table="addresses"}'), 1)
-        assert.strictEqual(gauge('snowguard_http_remembered{table="credentials"}'), 1)
-        // What a client that is known asked for is in the audit log, and only there.
-        const audited = entries.map(({ asked: _, ...entry }) => JSON.stringify(entry))
-        const written = [text, ...lines, ...audited].join("\n")
-        assert.notInclude(written, mark)
-        assert.notInclude(written, Buffer.from(mark).toString("base64url").slice(0, 5))
-        assert.notInclude(written, key.slice(16))
-      })
-  )
+          let serial = 0
+          const round = (from: number, count: number) =>
+            Effect.promise(async () => {
+              const answers: { [kind: string]: { [status: string]: number } } = {}
+              for (const [kind, send] of Object.entries(kinds)) {
+                const own = (answers[kind] = {} as { [status: string]: number })
+                let next = from
+                const worker = async () => {
+                  while (next < from + count) {
+                    const status = await send(next++)
+                    own[status] = (own[status] ?? 0) + 1
+                    if (next % 50 === 0) {
+                      const call = await post(H.toolCall(`call-${serial++}`, "who"), {
+                        ...real,
+                        "mcp-session-id": mine
+                      })
+                      assert.strictEqual(call, 200)
+                    }
+                  }
+                }
+                await Promise.all(Array.from({ length: 8 }, worker))
+              }
+              return answers
+            })
+
+          // Everything is counted for the first time.
+          yield* metrics
+          yield* Effect.promise(async () => {
+            for (const send of Object.values(kinds)) await send(1)
+          })
+          yield* round(1_000, SENT)
+          const before = yield* series
+          const answers = yield* round(2_000, SENT)
+          const after = yield* series
+          assert.deepStrictEqual(after.sort(), before.sort())
+          for (const kind of ["keys", "tokens", "addresses"]) {
+            // The few made-up keys that might have been new ones are long used up.
+            const { "401": refused = 0, "429": held = 0, ...others } = answers[kind] ?? {}
+            assert.deepStrictEqual(others, {}, kind)
+            assert.strictEqual(refused + held, SENT, kind)
+            assert.isAbove(held, SENT / 3, kind)
+          }
+          assert.deepStrictEqual(answers["sessions"], { "200": SENT })
+          assert.deepStrictEqual(answers["names"], { "200": SENT })
+          for (const kind of ["methods", "tools"])
+            assert.deepStrictEqual(answers[kind], { "200": SENT }, kind)
+          const text = yield* metrics
+          const gauge = (name: string) =>
+            Number(
+              text
+                .split("\n")
+                .find((line) => line.startsWith(`${name} `))
+                ?.split(" ")[1]
+            )
+          assert.isAtMost(gauge("snowguard_http_sessions"), 90)
+          // All came from one address, whatever they said.
+          assert.strictEqual(gauge('snowguard_http_remembered{table="addresses"}'), 1)
+          assert.strictEqual(gauge('snowguard_http_remembered{table="credentials"}'), 1)
+          // What a client that is known asked for is in the audit log, and only there.
+          const audited = entries.map(({ asked: _, ...entry }) => JSON.stringify(entry))
+          const written = [text, ...lines, ...audited].join("\n")
+          assert.notInclude(written, mark)
+          assert.notInclude(written, Buffer.from(mark).toString("base64url").slice(0, 5))
+          assert.notInclude(written, key.slice(16))
+        })
+    )
+  })
 })

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as H from "../../utils/http.js"
 import { endless, folder, serving, spawned, statements } from "../../utils/httpProcess.js"
 import { report } from "../../utils/server.js"
-import { someOrAll } from "../../utils/long.js"
+import { inLongForm, someOrAll } from "../../utils/long.js"
 
 const until = (server: H.Server, session: string, wanted: number) =>
   Effect.repeat(statements(server, session, `until-${wanted}`), { until: (count) => count === wanted })
@@ -164,18 +164,20 @@ describe("the shared server, spawned", () => {
     )
   }
 
-  it.scopedLive("listens on IPv6, with and without brackets, and says so as a URL", () =>
-    Effect.gen(function* () {
-      for (const host of ["::1", "[::1]"]) {
-        const process = yield* spawned({ SNOWGUARD_HTTP_HOST: host })
-        const url = () => /"url":"(http:[^"]+)"/.exec(process.stderr)?.[1]
-        yield* Effect.repeat(Effect.sleep(5), { until: () => url() !== undefined })
-        assert.match(url() ?? "", /^http:\/\/\[::1\]:\d+\/mcp$/)
-        const { status } = yield* Effect.promise(() => fetch(new URL("/healthz", url())))
-        assert.strictEqual(status, 200)
-      }
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("listens on IPv6, with and without brackets, and says so as a URL", () =>
+      Effect.gen(function* () {
+        for (const host of ["::1", "[::1]"]) {
+          const process = yield* spawned({ SNOWGUARD_HTTP_HOST: host })
+          const url = () => /"url":"(http:[^"]+)"/.exec(process.stderr)?.[1]
+          yield* Effect.repeat(Effect.sleep(5), { until: () => url() !== undefined })
+          assert.match(url() ?? "", /^http:\/\/\[::1\]:\d+\/mcp$/)
+          const { status } = yield* Effect.promise(() => fetch(new URL("/healthz", url())))
+          assert.strictEqual(status, 200)
+        }
+      })
+    )
+  })
 
   it.scopedLive("refuses to start where other machines could reach it without authentication", () =>
     Effect.gen(function* () {
@@ -185,11 +187,13 @@ describe("the shared server, spawned", () => {
     })
   )
 
-  it.scopedLive("refuses a shutdown time that supervisors do not wait for", () =>
-    Effect.gen(function* () {
-      const process = yield* spawned({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "30" })
-      assert.deepInclude(yield* Effect.promise(() => process.exited), { code: 78 })
-      assert.match(process.stderr, /SHUTDOWN_SECONDS: expected a number from 0 to 8/)
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("refuses a shutdown time that supervisors do not wait for", () =>
+      Effect.gen(function* () {
+        const process = yield* spawned({ SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "30" })
+        assert.deepInclude(yield* Effect.promise(() => process.exited), { code: 78 })
+        assert.match(process.stderr, /SHUTDOWN_SECONDS: expected a number from 0 to 8/)
+      })
+    )
+  })
 })

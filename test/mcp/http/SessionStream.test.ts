@@ -17,7 +17,7 @@ import * as Live from "../../../src/platform/Live.js"
 import * as Principal from "../../../src/platform/Principal.js"
 import * as H from "../../utils/http.js"
 import { folder, serving } from "../../utils/httpProcess.js"
-import { shortOrLong } from "../../utils/long.js"
+import { inLongForm, shortOrLong } from "../../utils/long.js"
 
 /** The last one is found by looking at the file. */
 const CHANGES = shortOrLong(21, 60)
@@ -389,75 +389,77 @@ describe("the shared server, spawned, and the SDK's client", () => {
     30_000
   )
 
-  it.scopedLive(
-    "many changes in a moment, by SIGHUP and by the watched file, under load: each client has the last list in the end",
-    () =>
-      Effect.gen(function* () {
-        const path = join(yield* folder, "snowguard.toml")
-        const write = (n: number, deny: ReadonlyArray<string>) => {
-          const tier = `deny_tools = ${JSON.stringify(deny)}\nmax_rows = ${100 + n}\nburst = ${500 + n}`
-          writeFileSync(
-            `${path}.new`,
-            `reload = "watch"\n[tiers.default]\nrequests_per_second = 400\n${tier}\n`
-          )
-          renameSync(`${path}.new`, path)
-        }
-        write(0, [])
-        const { process, server } = yield* serving({ SNOWGUARD_CONFIG: path })
-        const final = ["describe_table", "explain_query"]
-        const clients = yield* Effect.forEach([1, 2, 3], () =>
-          Effect.gen(function* () {
-            const client = new Client({ name: "test", version: "1" })
-            const isLast = yield* Deferred.make<void>()
-            const notices: Array<string> = []
-            client.setNotificationHandler(ToolListChangedNotificationSchema, async () => {
-              notices.push(TOOLS)
-              const names = (await client.listTools()).tools.map(({ name }) => name)
-              if (!final.some((tool) => names.includes(tool)))
-                Effect.runSync(Deferred.succeed(isLast, undefined))
-            })
-            yield* Effect.acquireRelease(
-              Effect.promise(() => client.connect(new StreamableHTTPClientTransport(server.url))),
-              () => Effect.promise(() => client.close())
+  inLongForm(() => {
+    it.scopedLive(
+      "many changes in a moment, by SIGHUP and by the watched file, under load: each client has the last list in the end",
+      () =>
+        Effect.gen(function* () {
+          const path = join(yield* folder, "snowguard.toml")
+          const write = (n: number, deny: ReadonlyArray<string>) => {
+            const tier = `deny_tools = ${JSON.stringify(deny)}\nmax_rows = ${100 + n}\nburst = ${500 + n}`
+            writeFileSync(
+              `${path}.new`,
+              `reload = "watch"\n[tiers.default]\nrequests_per_second = 400\n${tier}\n`
             )
-            return { client, isLast, notices }
-          })
-        )
-        let calls = 0
-        const load = yield* Effect.forEach(clients, ({ client }) =>
-          Effect.fork(
-            Effect.forever(
-              Effect.promise(async () => {
-                const { isError } = await client.callTool({ name: "list_databases", arguments: {} })
-                assert.isUndefined(isError)
-                calls++
+            renameSync(`${path}.new`, path)
+          }
+          write(0, [])
+          const { process, server } = yield* serving({ SNOWGUARD_CONFIG: path })
+          const final = ["describe_table", "explain_query"]
+          const clients = yield* Effect.forEach([1, 2, 3], () =>
+            Effect.gen(function* () {
+              const client = new Client({ name: "test", version: "1" })
+              const isLast = yield* Deferred.make<void>()
+              const notices: Array<string> = []
+              client.setNotificationHandler(ToolListChangedNotificationSchema, async () => {
+                notices.push(TOOLS)
+                const names = (await client.listTools()).tools.map(({ name }) => name)
+                if (!final.some((tool) => names.includes(tool)))
+                  Effect.runSync(Deferred.succeed(isLast, undefined))
               })
+              yield* Effect.acquireRelease(
+                Effect.promise(() => client.connect(new StreamableHTTPClientTransport(server.url))),
+                () => Effect.promise(() => client.close())
+              )
+              return { client, isLast, notices }
+            })
+          )
+          let calls = 0
+          const load = yield* Effect.forEach(clients, ({ client }) =>
+            Effect.fork(
+              Effect.forever(
+                Effect.promise(async () => {
+                  const { isError } = await client.callTool({ name: "list_databases", arguments: {} })
+                  assert.isUndefined(isError)
+                  calls++
+                })
+              )
             )
           )
-        )
-        for (let n = 1; n <= CHANGES; n++) {
-          // One of the two is always there, until the last change.
-          write(n, n === CHANGES ? final : [final[n % 2] ?? ""])
-          // The others, and the last one, are found by looking at the file.
-          if (n % 3 !== 0) process.child.kill("SIGHUP")
-          yield* Effect.sleep(20)
-        }
-        yield* Effect.forEach(clients, ({ isLast }) => Deferred.await(isLast))
-        const before = calls
-        yield* Effect.repeat(Effect.sleep(5), { until: () => calls > before + 3 })
-        for (const fiber of load) {
-          const ended = yield* fiber.poll
-          assert.isTrue(Option.isNone(ended), "every call was answered")
-        }
-        for (const { notices } of clients) assert.isAtMost(notices.length, 61)
-        const status = yield* server.ask({ method: "GET", path: "/status/data" })
-        const { snapshot } = JSON.parse(status.body) as {
-          snapshot: { config: { faults: number; generation: number } }
-        }
-        assert.strictEqual(snapshot.config.faults, 0)
-        assert.isAtLeast(snapshot.config.generation, 3)
-        yield* Fiber.interruptAll(load)
-      }),
-    60_000
-  )
+          for (let n = 1; n <= CHANGES; n++) {
+            // One of the two is always there, until the last change.
+            write(n, n === CHANGES ? final : [final[n % 2] ?? ""])
+            // The others, and the last one, are found by looking at the file.
+            if (n % 3 !== 0) process.child.kill("SIGHUP")
+            yield* Effect.sleep(20)
+          }
+          yield* Effect.forEach(clients, ({ isLast }) => Deferred.await(isLast))
+          const before = calls
+          yield* Effect.repeat(Effect.sleep(5), { until: () => calls > before + 3 })
+          for (const fiber of load) {
+            const ended = yield* fiber.poll
+            assert.isTrue(Option.isNone(ended), "every call was answered")
+          }
+          for (const { notices } of clients) assert.isAtMost(notices.length, 61)
+          const status = yield* server.ask({ method: "GET", path: "/status/data" })
+          const { snapshot } = JSON.parse(status.body) as {
+            snapshot: { config: { faults: number; generation: number } }
+          }
+          assert.strictEqual(snapshot.config.faults, 0)
+          assert.isAtLeast(snapshot.config.generation, 3)
+          yield* Fiber.interruptAll(load)
+        }),
+      60_000
+    )
+  })
 })

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { run } from "../../utils/command.js"
-import { inLongForm } from "../../utils/long.js"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
@@ -53,34 +52,32 @@ describe("many clients at once", () => {
     })
   )
 
-  inLongForm(() => {
-    it.effect("all have their answers beside one that attacks, whose requests are answered or refused", () =>
-      Effect.gen(function* () {
-        const short = ["--rounds", "1", "--slice", "0.5", "--connections", "10", "--json"]
-        const { stderr, stdout } = yield* Effect.promise(() =>
-          run(process.execPath, ["scripts/load-http.mjs", "--attack", "limits,keys,pipelined", ...short], {
-            cwd: root
-          })
-        )
-        assert.notStrictEqual(stdout, "", stderr)
-        const reports = JSON.parse(stdout) as ReadonlyArray<Attacked>
-        assert.deepStrictEqual(
-          reports.map(({ kind }) => kind),
-          ["limits", "keys", "pipelined"]
-        )
-        for (const { alone, attacker, beside } of reports) {
-          assert.isAbove(alone.served, 0, stdout)
-          assert.isAbove(beside.served, 0, stdout)
-          assert.deepStrictEqual(beside.refused, {}, stdout)
-          assert.isNotEmpty(attacker.statuses, stdout)
-        }
-        // Each of the messages with many members was refused, none was served.
-        const statuses = Object.keys(reports[1]?.attacker.statuses ?? {})
-        assert.isTrue(
-          statuses.every((status) => status === "400" || status === "429"),
-          stdout
-        )
-      })
-    )
-  })
+  it.effect("all have their answers beside one that attacks, whose requests are answered or refused", () =>
+    Effect.gen(function* () {
+      const short = ["--rounds", "1", "--slice", "0.5", "--connections", "10", "--json"]
+      const { stderr, stdout } = yield* Effect.promise(() =>
+        run(process.execPath, ["scripts/load-http.mjs", "--attack", "limits,keys,pipelined", ...short], {
+          cwd: root
+        })
+      )
+      assert.notStrictEqual(stdout, "", stderr)
+      const reports = JSON.parse(stdout) as ReadonlyArray<Attacked>
+      assert.deepStrictEqual(
+        reports.map(({ kind }) => kind),
+        ["limits", "keys", "pipelined"]
+      )
+      for (const { alone, attacker, beside } of reports) {
+        assert.isAbove(alone.served, 0, stdout)
+        assert.isAbove(beside.served, 0, stdout)
+        assert.deepStrictEqual(beside.refused, {}, stdout)
+        assert.isNotEmpty(attacker.statuses, stdout)
+      }
+      // Each of the messages with many members was refused, none was served.
+      const statuses = Object.keys(reports[1]?.attacker.statuses ?? {})
+      assert.isTrue(
+        statuses.every((status) => status === "400" || status === "429"),
+        stdout
+      )
+    })
+  )
 })
