@@ -4,7 +4,7 @@ import { run } from "./run.js"
 import { shortOrLong } from "../utils/long.js"
 
 /** `npm run reload` does it a thousand times. */
-const reloads = shortOrLong(20, 60)
+const reloads = shortOrLong(10, 60)
 
 it("the built server answers every call while its settings change under it, and obeys those in force", async () => {
   const report = await run(bin, { reloads, env: cleanEnv() })
