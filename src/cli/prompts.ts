@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type { Readable, Writable } from "node:stream"
 
 /**
- * The person at the terminal has ended it: Ctrl-C, Ctrl-D, Escape, or the terminal has gone.
+ * The person at the terminal has ended it: Ctrl-D, Escape, or the terminal has gone.
  *
  * @since 0.1.0
  * @category errors
@@ -37,25 +37,28 @@ interface Key {
   readonly ctrl?: boolean | undefined
 }
 
-/** Is aborted when no answer can come any more, which the package does not notice by itself. */
+/**
+ * Aborted when no answer can come any more, which the package does not notice by itself; and when Ctrl-C was typed,
+ * which it does not tell from Escape.
+ */
 const ended = ({ input }: Place) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const controller = new AbortController()
-        const end = () => controller.abort()
-        const key = (_: unknown, { ctrl, name }: Key) => (ctrl === true && name === "d" ? end() : undefined)
-        input.on("end", end).on("close", end).on("keypress", key)
-        const leave = () => input.off("end", end).off("close", end).off("keypress", key)
-        return { signal: controller.signal, leave }
-      }),
-      ({ leave }) => Effect.sync(leave)
-    ),
-    ({ signal }) => signal
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const [gone, interrupted] = [new AbortController(), new AbortController()]
+      const end = () => gone.abort()
+      const key = (_: unknown, { ctrl, name }: Key) => {
+        if (ctrl === true && name === "d") end()
+        if (ctrl === true && name === "c") interrupted.abort()
+      }
+      input.on("end", end).on("close", end).on("keypress", key)
+      const leave = () => input.off("end", end).off("close", end).off("keypress", key)
+      return { gone: gone.signal, interrupted: interrupted.signal, leave }
+    }),
+    ({ leave }) => Effect.sync(leave)
   )
 
 /**
- * Asks, and waits for the answer.
+ * Asks, and waits for the answer. Ctrl-C interrupts, as it does where nothing is asked.
  *
  * @since 0.1.0
  * @category prompts
@@ -64,15 +67,14 @@ export const answer = <A>(
   asked: (options: Options) => Promise<A>,
   place: Place = usual
 ): Effect.Effect<Exclude<A, symbol>, Cancelled> =>
-  Effect.flatMap(ended(place), (ended) =>
-    Effect.promise((interrupted) => asked({ ...place, signal: AbortSignal.any([ended, interrupted]) }))
-  ).pipe(
-    Effect.scoped,
-    Effect.filterOrFail(
-      (given): given is Exclude<A, symbol> => typeof given !== "symbol",
-      () => new Cancelled()
+  Effect.flatMap(ended(place), ({ gone, interrupted }) =>
+    Effect.promise((left) => asked({ ...place, signal: AbortSignal.any([gone, left]) })).pipe(
+      Effect.filterOrElse(
+        (given): given is Exclude<A, symbol> => typeof given !== "symbol",
+        () => (interrupted.aborted ? Effect.interrupt : new Cancelled())
+      )
     )
-  )
+  ).pipe(Effect.scoped)
 
 /**
  * Asks whether to go on. What is not a yes is a no.

@@ -229,7 +229,7 @@ describe("at a terminal", () => {
         ["n", "\r", "\u0003", "\u0004"]
       )) {
         const no = await answered(typed)
-        assert.deepStrictEqual([no.code, no.unasked], [1, []], no.shown)
+        assert.deepStrictEqual([no.code, no.unasked], [typed === "\u0003" ? 130 : 1, []], no.shown)
         assert.match(no.plain, /\nnothing was changed\n$/)
         assert.notMatch(no.plain, told)
       }

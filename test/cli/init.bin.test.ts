@@ -475,7 +475,8 @@ describe("snowguard init, at a terminal", () => {
     const { code, shown, unasked } = await asked(
       [
         ["What does it serve?", `${DOWN}\r`],
-        ["Which file?", `${path("torn.csv", "ID,NAME\n1\n")}\r`],
+        ["Which file, or files?", `${path("torn.csv", "ID,NAME\n1\n")}\r`],
+        ["Which other one?", "\r"],
         ["Which client is to use it?", "\r"]
       ],
       directory
@@ -485,6 +486,30 @@ describe("snowguard init, at a terminal", () => {
       shown.replaceAll(/\s+/g, " "),
       /torn\.csv:2: 1 value, and the first line has 2 names nothing was written/
     )
+  })
+
+  test("asks for files and patterns one after another, until an answer is empty", async () => {
+    const directory = home()
+    const more = join(directory, "more")
+    mkdirSync(more)
+    for (const name of ["a.csv", "b.csv"]) writeFileSync(join(more, name), "ID\n1\n")
+    const { code, shown, unasked } = await asked(
+      [
+        ["What does it serve?", `${DOWN}\r`],
+        ["Which file, or files?", `${csv}\r`],
+        // Corrected after it is told.
+        ["1 so far", `${more}/*.csv\r`],
+        ["2 so far", "\r"],
+        ["Which client is to use it?", "\r"]
+      ],
+      directory
+    )
+    assert.deepStrictEqual([code, unasked], [0, []], shown)
+    const written = readFileSync(join(directory, "config", "snowguard", "snowguard.toml"), "utf8")
+    assert.deepStrictEqual(parse(written) as object, {
+      warehouse: "duckdb",
+      duckdb: { load: [csv, `${more}/*.csv`] }
+    })
   })
 
   test("asks before it replaces a file, and Ctrl-C ends it with nothing written", async () => {
@@ -501,7 +526,7 @@ describe("snowguard init, at a terminal", () => {
       ],
       directory
     )
-    assert.deepStrictEqual([stopped.code, stopped.unasked], [1, []], stopped.shown)
+    assert.deepStrictEqual([stopped.code, stopped.unasked], [130, []], stopped.shown)
     assert.include(stopped.shown, "nothing was written")
     assert.strictEqual(readFileSync(file, "utf8"), before)
   })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -220,14 +220,18 @@ describe("quotas of the binary, spawned", () => {
       ["Y", true],
       ["\r", false],
       ["n", false],
-      ["\u0003", false],
+      ["\u0003", "interrupted"],
       ["\u0004", false],
       ["\u001b", false],
       [undefined, false]
     ] as const) {
       const input = new PassThrough()
       const output = new PassThrough()
-      const answer = Effect.runPromise(confirmed("Forget it?", { input, output }))
+      const answer = Effect.runPromise(
+        Effect.map(Effect.exit(confirmed("Forget it?", { input, output })), (exit) =>
+          Exit.isSuccess(exit) ? exit.value : Exit.isInterrupted(exit) ? "interrupted" : exit
+        )
+      )
       if (typed === undefined) input.end()
       else input.write(typed)
       assert.strictEqual(await answer, expected, JSON.stringify(typed))

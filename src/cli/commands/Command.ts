@@ -186,10 +186,14 @@ export const agreed = ({
 }: Input): Effect.Effect<boolean, UsageFault> => {
   if (question === undefined || options["yes"] === true) return Effect.succeed(true)
   if (isAtTerminal()) {
+    const unchanged = write(process.stderr, "nothing was changed")
     return Effect.flatMap(
       Effect.promise(() => import("../prompts.js")),
       ({ confirmed }) => confirmed(escapedLine(question))
-    ).pipe(Effect.tap((yes) => (yes ? Effect.void : write(process.stderr, "nothing was changed"))))
+    ).pipe(
+      Effect.tap((yes) => (yes ? Effect.void : unchanged)),
+      Effect.onInterrupt(() => unchanged)
+    )
   }
   return scriptMustAgree === true
     ? wrong(action ?? "--yes", `there is no terminal to ask at: --yes answers "${question}"`)

@@ -234,14 +234,15 @@ export const run: Run = (input) =>
     if (exists && !asks && options["yes"] !== true) {
       return yield* wrong("init", `${file} is there already: --yes replaces it`)
     }
+    const unwritten = say("nothing was written")
     const answered = asks
       ? yield* Effect.flatMap(
           Effect.promise(() => import("./initQuestions.js")),
           ({ ask }) => ask(given, exists ? file : undefined)
-        )
+        ).pipe(Effect.onInterrupt(() => unwritten))
       : Option.some(given)
     if (Option.isNone(answered)) {
-      yield* say("nothing was written")
+      yield* unwritten
       return 1
     }
     const { client } = answered.value

@@ -56,21 +56,43 @@ const pathOf = (written: string): Either.Either<string, string> => {
   return UserDirs.resolvePath(environment, environment.cwd, written.trim())
 }
 
-const asksForFile = (message: string, placeholder: string) =>
+/** What is wrong with the path of a file that is there, or, where many may be meant, with the pattern of some. */
+const isFile =
+  (many: boolean) =>
+  (text = ""): string | undefined => {
+    const path = pathOf(text)
+    if (Either.isLeft(path)) return `It ${path.left}`
+    // What a pattern matches is told when it is read.
+    return existsSync(path.right) || (many && /[*?[]/.test(text)) ? undefined : "There is no such file"
+  }
+
+const resolved = (text: string): string => Either.getOrElse(pathOf(text), () => text)
+
+const asksForFile = (message: string, placeholder: string, many = false) =>
   Effect.map(
     answer((options) =>
       Prompts.text({
         ...options,
         message,
         placeholder,
-        validate: (text) => {
-          const path = pathOf(text ?? "")
-          if (Either.isLeft(path)) return `It ${path.left}`
-          return isNeeded(text) ?? (existsSync(path.right) ? undefined : "There is no such file")
-        }
+        validate: (text) => isNeeded(text) ?? isFile(many)(text)
       })
     ),
-    (text) => Either.getOrElse(pathOf(text), () => text)
+    resolved
+  )
+
+/** One after another, until the answer is empty. */
+const asksForMore = (files: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, Cancelled> =>
+  Effect.flatMap(
+    answer((options) =>
+      Prompts.text({
+        ...options,
+        message: `Which other one? Empty: that is all (${files.length} so far)`,
+        defaultValue: "",
+        validate: (text = "") => (text.trim() === "" ? undefined : isFile(true)(text))
+      })
+    ),
+    (text) => (text.trim() === "" ? Effect.succeed(files) : asksForMore([...files, resolved(text)]))
   )
 
 /** The names in Snowflake's own files; those that cannot be read have none. */
@@ -139,9 +161,9 @@ const source = (given: Given): Effect.Effect<Given, Cancelled> =>
       case "sample":
         return { ...given, kind }
       case "files": {
-        const asked =
-          given.files.length > 0 ? given.files : [yield* asksForFile("Which file?", "~/data/orders.csv")]
-        return { ...given, kind, files: asked }
+        if (given.files.length > 0) return { ...given, kind }
+        const first = yield* asksForFile("Which file, or files?", "~/data/orders.csv, ~/data/*.parquet", true)
+        return { ...given, kind, files: yield* asksForMore([first]) }
       }
       case "connection": {
         const among = names.map((value) => ({ value, label: value }))
