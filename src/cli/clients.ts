@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import { shellWord } from "../platform/quoted.js"
 
 /** How a client starts the server. Paths are absolute: a client starts it in any directory. */
 export interface Launch {
@@ -132,10 +133,6 @@ const json = (value: unknown): Snippet => ({ language: "json", text: JSON.string
 
 /** What most clients read. */
 const mcpServers = (launch: Launch) => Effect.succeed(json({ mcpServers: { [id]: launch } }))
-
-/** An argument of a POSIX shell. */
-const shellWord = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 const claudeCode = ({ args, command, env }: Launch): Snippet => ({
   language: "sh",

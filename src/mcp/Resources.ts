@@ -11,6 +11,7 @@
  *
  * @since 0.1.0
  */
+import * as Identifier from "../sql/Identifier.js"
 
 /** A call of a tool. */
 export interface Reading {
@@ -157,6 +158,13 @@ const namesIn = (result: { readonly [name: string]: unknown }, member: string): 
     : []
 }
 
+/** Whatever the case, and however letters and their accents are put together. */
+const beginning = (begun: string): ((name: string) => boolean) => {
+  const folded = (text: string) => text.normalize("NFC").toLowerCase()
+  const prefix = folded(begun)
+  return (name) => folded(name).startsWith(prefix)
+}
+
 /** The protocol allows so many. */
 const MAX_VALUES = 100
 
@@ -164,10 +172,11 @@ export const completed = (
   results: ReadonlyArray<{ readonly member: string; readonly result: { readonly [name: string]: unknown } }>,
   begun: string
 ) => {
-  const prefix = begun.toLowerCase()
+  const begins = beginning(begun)
   const all = results
     .flatMap(({ member, result }) => namesIn(result, member))
-    .filter((name) => name.toLowerCase().startsWith(prefix))
+    // A name may be in double quotes; what is typed need not.
+    .filter((name) => begins(name) || begins(Identifier.exact(name)))
   const hasMore = all.length > MAX_VALUES || results.some(({ result }) => result["truncated"] === true)
   return { completion: { values: all.slice(0, MAX_VALUES), hasMore } }
 }

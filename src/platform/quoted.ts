@@ -17,6 +17,10 @@ export const escaped = (text: string): string => text.replace(CONTROLS_BUT_LINES
 /** The same for one line. JSON stays the same JSON. */
 export const escapedLine = (text: string): string => text.replace(CONTROLS, asEscape)
 
+/** An argument of a POSIX shell. */
+export const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+
 /**
  * Foreign text, for a line of the log: not in full, and without what a terminal would obey or
  * show in another order.

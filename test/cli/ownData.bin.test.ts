@@ -407,7 +407,7 @@ describe("the binary with files of the user's own", () => {
         [write("open.csv", 'a,b\n1,"x\n2,y\n')]:
           ':2: a value in quotes does not end there (a quote inside is written "")',
         [write("latin.csv", Buffer.from("a,b\n1,caf\xe9\n", "latin1"))]:
-          ":2: not UTF-8; convert the file, for example with iconv",
+          /^:2: not UTF-8; if it is Latin-1 or Windows-1252, this converts it: iconv /,
         [write("empty.csv", "")]: ":1: the first line is empty, and should have the names of the columns",
         [write("lines.csv", 'a,b\n1,"x\ny"\n\n1,2,3\n')]: ":5: 3 values, and the first line has 2 names",
         [write("packed.csv.gz", gzipSync('a,b\n1,"x\n\ny"\n1,2,3\n'))]:
@@ -438,6 +438,49 @@ describe("the binary with files of the user's own", () => {
         else assert.match(own[0]!, expected)
       }
       assert.strictEqual(faults.length, Object.keys(files).length)
+    })
+  )
+
+  it.scopedLive("explains which tables a query is about, also where it does not have to read them", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      for (const name of ["a", "b"]) writeFileSync(join(at, `${name}.csv`), "x,y\n1,2\n3,4\n")
+      const { ask } = yield* serving(["--load", join(at, "*.csv")])
+      for (const [sql, reads, tables] of [
+        ["SELECT COUNT(*) FROM a", false, ["LOCAL.PUBLIC.A"]],
+        ["SELECT * FROM a", true, ["LOCAL.PUBLIC.A"]],
+        ["SELECT x FROM a WHERE FALSE", false, ["LOCAL.PUBLIC.A"]],
+        ["SELECT (SELECT COUNT(*) FROM a) + SUM(x) FROM b", true, ["LOCAL.PUBLIC.A", "LOCAL.PUBLIC.B"]],
+        ["SELECT 1", false, []]
+      ] as const) {
+        const told = Server.structured(yield* ask("explain_query", { sql }))
+        assert.deepStrictEqual([...(told["tables"] as ReadonlyArray<string>)].sort(), [...tables], sql)
+        assert.strictEqual(Number(told["bytes_assigned"]) > 0, reads, sql)
+      }
+    })
+  )
+
+  it.scopedLive("converts files in another encoding by the command that it prints", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const latin = Buffer.from("größe,b\n1,caf\xe9\n", "latin1")
+      const texts = {
+        "latin.csv": latin,
+        "it's a list.csv": latin,
+        "packed.csv.gz": gzipSync(latin),
+        "wide.csv": Buffer.from("\ufeffgröße,b\n1,café\n", "utf16le")
+      }
+      for (const [name, bytes] of Object.entries(texts)) writeFileSync(join(at, name), bytes)
+      const load = (names: ReadonlyArray<string>) => ["--load", ...names.map((name) => join(at, name))]
+      const { code, faults } = yield* ended(load(Object.keys(texts)))
+      assert.strictEqual(code, 78)
+      const commands = faults.flatMap((line) => /this converts it: (.*)$/.exec(line)?.[1] ?? [])
+      assert.lengthOf(commands, 4)
+      for (const command of commands) execFileSync("sh", ["-c", command])
+      const made = Object.keys(texts).map((name) => name.replace(/\.csv(\.gz)?$/, ".utf8.csv"))
+      const { rows } = yield* serving(load(made))
+      for (const table of ["LATIN_UTF8", "IT_S_A_LIST_UTF8", "PACKED_UTF8", "WIDE_UTF8"])
+        assert.deepStrictEqual(yield* rows(`SELECT "GRÖßE", b FROM ${table}`), [[1, "café"]])
     })
   )
 

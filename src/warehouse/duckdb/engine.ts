@@ -276,9 +276,13 @@ export const make = (options: Instance.Options): Effect.Effect<Engine, Instance.
               onSome: (failed) => Effect.fail(failed)
             })
           )
-          const plan = rows[0]?.[1]
+          const plan = (kind: string): string => {
+            const json = rows.find((row) => row[0] === kind)?.[1]
+            return typeof json === "string" ? json : "[]"
+          }
           return tableAnswer(
-            explained(typeof plan === "string" ? plan : "[]", command.format, {
+            explained(plan("physical_plan"), command.format, {
+              written: plan("logical_plan"),
               bytesOf,
               nameOf: (table) => opened.shown.get(table.replaceAll('"', "")) ?? table
             }),

@@ -18,6 +18,7 @@ import { createInterface } from "node:readline"
 import { createGunzip } from "node:zlib"
 import type * as DuckDb from "@duckdb/node-api"
 import { reasonOf } from "../../platform/fileReasons.js"
+import { shellWord } from "../../platform/quoted.js"
 import { literal, quoted } from "../../sql/Identifier.js"
 import * as Attached from "./attached.js"
 import { macros } from "./dialect/library.js"
@@ -64,6 +65,33 @@ class Bad extends Error {
   }
 }
 
+const notUtf8 = "not UTF-8"
+
+/** What makes a file in UTF-8 of one in another encoding, for a shell. */
+const converting = (path: string, encoding: string): string => {
+  const plain = path.replace(/\.gz$/i, "")
+  const iconv = `iconv -f ${encoding} -t UTF-8`
+  const made = shellWord(plain.replace(/(\.[^./]*)?$/, ".utf8$1"))
+  return plain === path
+    ? `${iconv} ${shellWord(path)} > ${made}`
+    : `gzip -dc ${shellWord(path)} | ${iconv} > ${made}`
+}
+
+/** Of a file that is not in UTF-8: what it probably is, and what converts it. Windows-1252 has the letters of Latin-1. */
+const encodingFault = async (path: string): Promise<string> => {
+  const input = createReadStream(path, { end: 64 * 1024 })
+  const start = /\.gz$/i.test(path) ? input.pipe(createGunzip()) : input
+  let head: Buffer = Buffer.alloc(0)
+  for await (const chunk of start) {
+    head = chunk as Buffer
+    break
+  }
+  const isUtf16 = head.length > 1 && [0xfeff, 0xfffe].includes(head.readUInt16BE(0))
+  return isUtf16
+    ? `${notUtf8} but UTF-16; this converts it: ${converting(path, "UTF-16")}`
+    : `${notUtf8}; if it is Latin-1 or Windows-1252, this converts it: ${converting(path, "CP1252")}`
+}
+
 const tooLong = `longer than ${LONGEST_LINE} bytes`
 
 /** What DuckDB says of a file, in one line. */
@@ -80,7 +108,7 @@ const faultOf = (path: string, cause: unknown): Fault => {
         : /unterminated quote/.test(said)
           ? 'a value in quotes does not end there (a quote inside is written "")'
           : /unicode/.test(said)
-            ? "not UTF-8; convert the file, for example with iconv"
+            ? notUtf8
             : /Maximum line size/i.test(said)
               ? tooLong
               : (said.split("\n").find((line) => !/^(?:.*CSV Error|Original Line)/.test(line)) ??
@@ -135,6 +163,10 @@ const faultIn = async (path: string, format: Format, cause: unknown): Promise<Fa
   // A line that is too long is not read again.
   if (cause instanceof Bad || fault.line === undefined || fault.message === tooLong) return fault
   const line = await lineOf(path, format, fault.line).catch(() => undefined)
+  if (fault.message === notUtf8) {
+    const message = await encodingFault(path).catch(() => notUtf8)
+    return line === undefined ? { path, message } : { path, message, line }
+  }
   if (line !== undefined) return { ...fault, line }
   return format === "json" ? { path, message: fault.message } : fault
 }

@@ -2,7 +2,8 @@
  * DuckDB's query plan as the answer to Snowflake's EXPLAIN. Pure.
  *
  * The operators are DuckDB's under Snowflake's names; partitions do not exist here and are 0, and bytes are
- * those of the tables that are scanned, as far as they are known.
+ * those of the tables that are scanned, as far as they are known. A table of the statement that is not scanned, as its
+ * number of rows is known, or no row of it can be in the result, is a step of its own.
  *
  * @since 0.1.0
  */
@@ -86,6 +87,16 @@ const steps = (root: Node, nameOf: (table: string) => string): ReadonlyArray<Ste
   return list
 }
 
+const planOf = (json: string): Node | undefined => {
+  const parsed: unknown = JSON.parse(json)
+  return Array.isArray(parsed) && parsed.length > 0 ? node(parsed[0]) : undefined
+}
+
+const tablesIn = ({ children, info: { Table: table } }: Node): ReadonlyArray<string> => [
+  ...(table === undefined ? [] : [table]),
+  ...children.flatMap(tablesIn)
+]
+
 const column = (name: string, type = "VARCHAR(16777216)"): Column => ({ name, type, nullable: true })
 
 const tabular: ReadonlyArray<Column> = [
@@ -110,15 +121,31 @@ export const explained = (
   format: "TABULAR" | "JSON" | "TEXT",
   {
     bytesOf = () => 0,
-    nameOf = (table) => table
+    nameOf = (table) => table,
+    written = "[]"
   }: {
+    /** The plan before it was made better. */
+    readonly written?: string
     readonly bytesOf?: (table: string) => number
     /** What a statement calls it. */
     readonly nameOf?: (table: string) => string
   } = {}
 ): Table => {
-  const parsed: unknown = JSON.parse(json)
-  const all = Array.isArray(parsed) && parsed.length > 0 ? steps(node(parsed[0]), nameOf) : []
+  const [root, asWritten] = [planOf(json), planOf(written)]
+  const some = root === undefined ? [] : steps(root, nameOf)
+  const unread = new Set(asWritten === undefined ? [] : tablesIn(asWritten).map(nameOf))
+  for (const { object } of some) if (object !== null) unread.delete(object)
+  const all = [
+    ...some,
+    ...[...unread].map((object, at): Step => ({
+      id: some.length + at,
+      parent: some.length === 0 ? undefined : 0,
+      operation: "MetadataTableScan",
+      object,
+      expressions: null,
+      rows: undefined
+    }))
+  ]
   if (format === "TABULAR") {
     const none: ReadonlyArray<Cell> = [null, null, null, 0, 0, 0]
     return {
