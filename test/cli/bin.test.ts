@@ -7,6 +7,7 @@ import { name, version } from "../../src/platform/package.js"
 import * as Emulator from "../../src/emulator/Emulator.js"
 import { childrenOf } from "../utils/children.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 /** Hours of work for DuckDB, and a statement that every gate accepts. */
 const endless = `SELECT count(*) FROM SNOWGUARD_SAMPLE.WEB.EVENTS a, SNOWGUARD_SAMPLE.WEB.EVENTS b,
@@ -64,53 +65,55 @@ describe("the binary, spawned", () => {
     })
   )
 
-  it.scopedLive("every refusal says what happened and whether to try again", () =>
-    Effect.gen(function* () {
-      const { call } = yield* Server.client({
-        SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_HOUR: "7",
-        SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "1"
-      })
-      const refused = (tool: string, args: Record<string, unknown>) =>
-        Effect.map(call(tool, args), Server.report)
-      assert.deepInclude(yield* refused("execute_query", { sql: "DROP TABLE ORDERS" }), {
-        code: "STATEMENT_REJECTED",
-        retryable: false,
-        sideEffects: "none"
-      })
-      assert.deepInclude(yield* refused("execute_query", { sql: "SELECT 1", limit: "ten" }), {
-        code: "INVALID_INPUT",
-        retryable: false
-      })
-      assert.deepInclude(
-        yield* refused("execute_query", { sql: "SELECT NO_SUCH FROM ORDERS", ...shop, schema: "PUBLIC" }),
-        {
-          code: "WAREHOUSE_INVALID_STATEMENT",
+  inLongForm(() => {
+    it.scopedLive("every refusal says what happened and whether to try again", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Server.client({
+          SNOWGUARD_TIERS_DEFAULT_REQUESTS_PER_HOUR: "7",
+          SNOWGUARD_TIMEOUTS_STATEMENT_SECONDS: "1"
+        })
+        const refused = (tool: string, args: Record<string, unknown>) =>
+          Effect.map(call(tool, args), Server.report)
+        assert.deepInclude(yield* refused("execute_query", { sql: "DROP TABLE ORDERS" }), {
+          code: "STATEMENT_REJECTED",
+          retryable: false,
+          sideEffects: "none"
+        })
+        assert.deepInclude(yield* refused("execute_query", { sql: "SELECT 1", limit: "ten" }), {
+          code: "INVALID_INPUT",
           retryable: false
-        }
-      )
-      const missing = yield* refused("describe_table", { ...shop, table: "CUSTOMER" })
-      assert.strictEqual(missing.code, "WAREHOUSE_NOT_FOUND")
-      assert.match(missing.message, /CUSTOMERS/)
-      assert.strictEqual(
-        (yield* refused("list_schemas", { database: "SNOWGUARD_SAMPEL" })).code,
-        "WAREHOUSE_NOT_FOUND"
-      )
-      assert.strictEqual(
-        (yield* refused("execute_query", { sql: endless })).code,
-        "WAREHOUSE_STATEMENT_TIMEOUT"
-      )
-      for (let i = 0; i < 3; i++) Server.structured(yield* call("list_databases"))
-      const quota = yield* refused("list_databases", {})
-      assert.deepInclude(quota, {
-        code: "QUOTA_EXCEEDED",
-        scope: "client:requests_per_hour",
-        used: 7,
-        remaining: 0
+        })
+        assert.deepInclude(
+          yield* refused("execute_query", { sql: "SELECT NO_SUCH FROM ORDERS", ...shop, schema: "PUBLIC" }),
+          {
+            code: "WAREHOUSE_INVALID_STATEMENT",
+            retryable: false
+          }
+        )
+        const missing = yield* refused("describe_table", { ...shop, table: "CUSTOMER" })
+        assert.strictEqual(missing.code, "WAREHOUSE_NOT_FOUND")
+        assert.match(missing.message, /CUSTOMERS/)
+        assert.strictEqual(
+          (yield* refused("list_schemas", { database: "SNOWGUARD_SAMPEL" })).code,
+          "WAREHOUSE_NOT_FOUND"
+        )
+        assert.strictEqual(
+          (yield* refused("execute_query", { sql: endless })).code,
+          "WAREHOUSE_STATEMENT_TIMEOUT"
+        )
+        for (let i = 0; i < 3; i++) Server.structured(yield* call("list_databases"))
+        const quota = yield* refused("list_databases", {})
+        assert.deepInclude(quota, {
+          code: "QUOTA_EXCEEDED",
+          scope: "client:requests_per_hour",
+          used: 7,
+          remaining: 0
+        })
+        assert.isDefined(quota.resetAt)
+        Server.structured(yield* call("get_limits"))
       })
-      assert.isDefined(quota.resetAt)
-      Server.structured(yield* call("get_limits"))
-    })
-  )
+    )
+  })
 
   it.scopedLive("a burst is refused by the rate limit, and the named wait is enough", () =>
     Effect.gen(function* () {
@@ -285,21 +288,25 @@ describe("the binary, spawned", () => {
     })
   )
 
-  it.scopedLive("SIGTERM cancels a long call in the warehouse and ends with 0 within the shutdown time", () =>
-    Effect.gen(function* () {
-      const server = yield* Server.raw({ env: { SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "0.5" } })
-      const exit = yield* Effect.promise(async () => {
-        await server.initialize()
-        void server.call(1, "execute_query", { sql: endless, timeout_seconds: 300 })
-        let id = 100
-        await eventually(async () => (await statementsInUse(server, id++)) === 1)
-        server.child.kill("SIGTERM")
-        return server.exited
-      })
-      assert.deepStrictEqual(exit, { code: 0, signal: null })
-      assert.deepStrictEqual(server.notJson, [])
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive(
+      "SIGTERM cancels a long call in the warehouse and ends with 0 within the shutdown time",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* Server.raw({ env: { SNOWGUARD_TIMEOUTS_SHUTDOWN_SECONDS: "0.5" } })
+          const exit = yield* Effect.promise(async () => {
+            await server.initialize()
+            void server.call(1, "execute_query", { sql: endless, timeout_seconds: 300 })
+            let id = 100
+            await eventually(async () => (await statementsInUse(server, id++)) === 1)
+            server.child.kill("SIGTERM")
+            return server.exited
+          })
+          assert.deepStrictEqual(exit, { code: 0, signal: null })
+          assert.deepStrictEqual(server.notJson, [])
+        })
+    )
+  })
 
   it.scopedLive("a client that closes our stdout ends the process with 0, a running statement included", () =>
     Effect.gen(function* () {

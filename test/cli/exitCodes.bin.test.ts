@@ -9,7 +9,7 @@ import { afterAll, beforeAll } from "vitest"
 import { exitCodes } from "../../src/cli/Commands.js"
 import * as Server from "../utils/server.js"
 import * as Terminal from "../utils/terminal.js"
-import { isLong, shortOrLong, someOrAll } from "../utils/long.js"
+import { inLongForm, isLong, shortOrLong, someOrAll } from "../utils/long.js"
 
 const folder = mkdtempSync(join(tmpdir(), "snowguard-codes-"))
 const file = join(folder, "file")
@@ -219,7 +219,7 @@ describe("at a terminal", () => {
     run([], {}, message(0, "initialize", hello) + message(1, "tools/call", call))
   })
 
-  for (const [n, [args, question, code, told]] of someOrAll(asking, 2).entries()) {
+  for (const [n, [args, question, code, told]] of someOrAll(asking, 1).entries()) {
     it(`${args.slice(0, 3).join(" ")} asks, does nothing without a yes, and does not ask with --yes`, async (context) => {
       Terminal.need(context)
       const answered = (typed: string) =>
@@ -261,19 +261,21 @@ describe("at a terminal", () => {
     assert.match(yes.plain, /revoked: /)
   })
 
-  it("keys revoke asks nothing where there is no such key, or none that is not revoked", async (context) => {
-    Terminal.need(context)
-    run(["keys", "create", "gone"])
-    run(["keys", "revoke", "gone"])
-    for (const [name, told] of [
-      ["nobody", /there is no key/],
-      ["gone", /it was revoked before/]
-    ] as const) {
-      const ended = await Terminal.run(["keys", "revoke", name], { env })
-      assert.strictEqual(ended.code, 1, ended.shown)
-      assert.match(ended.plain, told)
-      assert.notInclude(ended.plain, "Revoke")
-    }
+  inLongForm(() => {
+    it("keys revoke asks nothing where there is no such key, or none that is not revoked", async (context) => {
+      Terminal.need(context)
+      run(["keys", "create", "gone"])
+      run(["keys", "revoke", "gone"])
+      for (const [name, told] of [
+        ["nobody", /there is no key/],
+        ["gone", /it was revoked before/]
+      ] as const) {
+        const ended = await Terminal.run(["keys", "revoke", name], { env })
+        assert.strictEqual(ended.code, 1, ended.shown)
+        assert.match(ended.plain, told)
+        assert.notInclude(ended.plain, "Revoke")
+      }
+    })
   })
 
   it("what is long goes on below, behind what it is about, in the width of the terminal", async (context) => {

@@ -119,33 +119,35 @@ describe("snowguard keys", () => {
     }
   }
 
-  it("prints a new key alone, so that a shell can keep it, and the rest on stderr", () =>
-    within((env) => {
-      const { status, stderr, stdout } = run(["keys", "create", "ada"], env)
-      assert.strictEqual(status, 0)
-      assert.match(stdout, /^sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n$/)
-      assert.match(stderr, /^This is the key [0-9a-f]{12} of ada\. It is not shown again\.\n$/)
-      assert.notInclude(stderr, stdout.trim())
-      const json = run(["keys", "create", "ada", "--json"], env)
-      assert.strictEqual(json.stderr, "")
-      assert.strictEqual((JSON.parse(json.stdout) as { readonly client: string }).client, "ada")
-    }))
-
   inLongForm(() => {
-    it("lists what each column is, and which keys were revoked", () =>
+    it("prints a new key alone, so that a shell can keep it, and the rest on stderr", () =>
       within((env) => {
-        run(["keys", "create", "ada", "--tier", "default", "--admin"], env)
-        run(["keys", "create", "bob"], env)
-        run(["keys", "revoke", "bob"], env)
-        const [header = "", ...rows] = run(["keys", "list"], env).stdout.trimEnd().split("\n")
-        assert.match(header, /^id +client +tier +admin +created +state$/)
-        assert.match(rows[0] ?? "", /^[0-9a-f]{12} +ada +default +yes +\S+Z +active$/)
-        assert.match(rows[1] ?? "", /^[0-9a-f]{12} +bob +- +- +\S+Z +revoked \S+Z$/)
-        for (const column of ["client", "tier", "admin", "created", "state"]) {
-          const at = header.indexOf(column)
-          for (const row of rows) assert.match(row.slice(at - 1, at + 1), /^ \S$/, column)
-        }
+        const { status, stderr, stdout } = run(["keys", "create", "ada"], env)
+        assert.strictEqual(status, 0)
+        assert.match(stdout, /^sg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n$/)
+        assert.match(stderr, /^This is the key [0-9a-f]{12} of ada\. It is not shown again\.\n$/)
+        assert.notInclude(stderr, stdout.trim())
+        const json = run(["keys", "create", "ada", "--json"], env)
+        assert.strictEqual(json.stderr, "")
+        assert.strictEqual((JSON.parse(json.stdout) as { readonly client: string }).client, "ada")
       }))
+
+    inLongForm(() => {
+      it("lists what each column is, and which keys were revoked", () =>
+        within((env) => {
+          run(["keys", "create", "ada", "--tier", "default", "--admin"], env)
+          run(["keys", "create", "bob"], env)
+          run(["keys", "revoke", "bob"], env)
+          const [header = "", ...rows] = run(["keys", "list"], env).stdout.trimEnd().split("\n")
+          assert.match(header, /^id +client +tier +admin +created +state$/)
+          assert.match(rows[0] ?? "", /^[0-9a-f]{12} +ada +default +yes +\S+Z +active$/)
+          assert.match(rows[1] ?? "", /^[0-9a-f]{12} +bob +- +- +\S+Z +revoked \S+Z$/)
+          for (const column of ["client", "tier", "admin", "created", "state"]) {
+            const at = header.indexOf(column)
+            for (const row of rows) assert.match(row.slice(at - 1, at + 1), /^ \S$/, column)
+          }
+        }))
+    })
   })
 
   describe.skipIf(process.getuid === undefined)("a state directory that every user may write to", () => {

@@ -9,6 +9,7 @@ import type { Statement } from "../../src/warehouse/Warehouse.js"
 import { Warehouse } from "../../src/warehouse/Warehouse.js"
 import { newChildren } from "../utils/children.js"
 import { contract } from "./Warehouse.contract.js"
+import { inLongForm } from "../utils/long.js"
 
 contract("embedded DuckDB", DuckDb.layer())
 
@@ -261,54 +262,56 @@ it.scopedLive(
     })
 )
 
-it.scopedLive("says all that is wrong with the user's own files", () =>
-  Effect.gen(function* () {
-    const folder = yield* orders
-    writeFileSync(join(folder, "bad.csv"), "a,b\n1\n")
-    const { faults, message } = yield* Effect.flip(
-      DuckDb.ownData({ load: ["bad.csv", "orders.csv", "none.csv"].map((name) => join(folder, name)) })
-    )
-    expect(faults).toEqual([
-      { path: join(folder, "none.csv"), message: "there is no such file" },
-      { path: join(folder, "bad.csv"), line: 2, message: "1 value, and the first line has 2 names" }
-    ])
-    expect(message).toContain(`${join(folder, "bad.csv")}:2: 1 value`)
-  })
-)
-
-it.scopedLive(
-  "tells names apart that only a wider upper case joins: of generated columns, and of plans",
-  () =>
+inLongForm(() => {
+  it.scopedLive("says all that is wrong with the user's own files", () =>
     Effect.gen(function* () {
       const folder = yield* orders
-      const path = join(folder, "shop.duckdb")
-      yield* Effect.promise(async () => {
-        const instance = await DuckDBInstance.create(path)
-        const connection = await instance.connect()
-        // Measures and a mass.
-        await connection.run(
-          'CREATE TABLE "Masse" ("Masse" BIGINT, "Maße" BIGINT, "twice it" BIGINT AS (2 * "Masse"), t2 BIGINT AS (2 * "Maße"))'
-        )
-        await connection.run('INSERT INTO "Masse" VALUES (1, 10)')
-        await connection.run('CREATE TABLE "Maße" AS SELECT i AS a, i AS b FROM range(5000) t(i)')
-        connection.closeSync()
-        instance.closeSync()
-      })
-      const warehouse = yield* DuckDb.make({ data: yield* DuckDb.ownData({ database: path }) })
-      const bytes = (table: string) =>
-        Effect.map(read(warehouse, `EXPLAIN USING JSON SELECT * FROM ${table}`), ([row]) => {
-          const [, assigned] = /"bytesAssigned":(\d+)/.exec(JSON.stringify(row).replaceAll("\\", "")) ?? []
-          return Number(assigned)
-        })
-      expect(yield* read(warehouse, "SELECT * FROM MASSE")).toEqual([[1, 10, 2, 20]])
-      expect(yield* read(warehouse, "DESCRIBE TABLE MASSE")).toEqual(
-        expect.arrayContaining([
-          expect.arrayContaining(["TWICE_IT", 'CAST((2 * "MASSE") AS BIGINT)']),
-          expect.arrayContaining(["T2", 'CAST((2 * "MAßE") AS BIGINT)'])
-        ])
+      writeFileSync(join(folder, "bad.csv"), "a,b\n1\n")
+      const { faults, message } = yield* Effect.flip(
+        DuckDb.ownData({ load: ["bad.csv", "orders.csv", "none.csv"].map((name) => join(folder, name)) })
       )
-      const [small, large] = [yield* bytes("MASSE"), yield* bytes('"MAßE"')]
-      expect(small).toBeGreaterThan(0)
-      expect(large).toBeGreaterThan(50 * small)
+      expect(faults).toEqual([
+        { path: join(folder, "none.csv"), message: "there is no such file" },
+        { path: join(folder, "bad.csv"), line: 2, message: "1 value, and the first line has 2 names" }
+      ])
+      expect(message).toContain(`${join(folder, "bad.csv")}:2: 1 value`)
     })
-)
+  )
+
+  it.scopedLive(
+    "tells names apart that only a wider upper case joins: of generated columns, and of plans",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* orders
+        const path = join(folder, "shop.duckdb")
+        yield* Effect.promise(async () => {
+          const instance = await DuckDBInstance.create(path)
+          const connection = await instance.connect()
+          // Measures and a mass.
+          await connection.run(
+            'CREATE TABLE "Masse" ("Masse" BIGINT, "Maße" BIGINT, "twice it" BIGINT AS (2 * "Masse"), t2 BIGINT AS (2 * "Maße"))'
+          )
+          await connection.run('INSERT INTO "Masse" VALUES (1, 10)')
+          await connection.run('CREATE TABLE "Maße" AS SELECT i AS a, i AS b FROM range(5000) t(i)')
+          connection.closeSync()
+          instance.closeSync()
+        })
+        const warehouse = yield* DuckDb.make({ data: yield* DuckDb.ownData({ database: path }) })
+        const bytes = (table: string) =>
+          Effect.map(read(warehouse, `EXPLAIN USING JSON SELECT * FROM ${table}`), ([row]) => {
+            const [, assigned] = /"bytesAssigned":(\d+)/.exec(JSON.stringify(row).replaceAll("\\", "")) ?? []
+            return Number(assigned)
+          })
+        expect(yield* read(warehouse, "SELECT * FROM MASSE")).toEqual([[1, 10, 2, 20]])
+        expect(yield* read(warehouse, "DESCRIBE TABLE MASSE")).toEqual(
+          expect.arrayContaining([
+            expect.arrayContaining(["TWICE_IT", 'CAST((2 * "MASSE") AS BIGINT)']),
+            expect.arrayContaining(["T2", 'CAST((2 * "MAßE") AS BIGINT)'])
+          ])
+        )
+        const [small, large] = [yield* bytes("MASSE"), yield* bytes('"MAßE"')]
+        expect(small).toBeGreaterThan(0)
+        expect(large).toBeGreaterThan(50 * small)
+      })
+  )
+})
