@@ -49,6 +49,33 @@ export const upper = (name: string): string =>
 /** Whether two exact names mean the same in the embedded warehouse, whose own names are all {@link upper}. */
 export const sameInDuckDb = (a: string, b: string): boolean => upper(a) === upper(b)
 
+/**
+ * Before the digits that tell which letters of a name are lower case: of private use, so that no name outside of double
+ * quotes has it, and no table ({@link upper} names of letters, digits and `_`).
+ */
+const lowerMark = "\uE000"
+
+const marked = new RegExp(`${lowerMark}[0-9a-f]+`, "g")
+
+const isMarked = new RegExp(`${lowerMark}[0-9a-f]+(?:_\\d+)?$`)
+
+/**
+ * A name for DuckDB, which takes names for the same that differ in the case of letters alone, and Snowflake does not: one
+ * with lower-case letters, as only double quotes make it, gets an end that tells which they are. The warehouse's own names
+ * have none and stay as they are, so that `"id"` is not the column `ID`.
+ */
+export const inDuckDb = (name: string): string => {
+  if (name === upper(name)) return name
+  const bits = [...name].map((letter) => (letter === upper(letter) ? "0" : "1")).join("")
+  return `${name}${lowerMark}${BigInt(`0b1${bits}`).toString(16)}`
+}
+
+/** Whether DuckDB's name of a column is one that {@link inDuckDb} has made, or DuckDB of that one. */
+export const isFromDuckDb = (name: string): boolean => isMarked.test(name)
+
+/** The names in a text of DuckDB's as the statement has them. */
+export const fromDuckDb = (text: string): string => text.replace(marked, "")
+
 const wellFormed = (text: string): boolean =>
   !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)
 

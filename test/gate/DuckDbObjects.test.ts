@@ -39,6 +39,10 @@ const roads = [
   "WITH secret AS (SELECT * FROM secret) FROM secret",
   "WITH RECURSIVE secret AS (SELECT * FROM secret UNION ALL SELECT * FROM secret) FROM secret",
   "WITH RECURSIVE x AS (FROM secret), secret AS (SELECT 1) FROM x",
+  // To DuckDB the name of the CTE is another one, and the table is read.
+  'WITH "secret" AS (SELECT 1) SELECT * FROM secret',
+  'WITH x AS (SELECT 1 AS "secret") SELECT * FROM x, SECRET',
+  'WITH SECRET AS (SELECT 1) SELECT * FROM "Secret"',
   "SELECT * FROM (WITH secret AS (SELECT 1) FROM secret) a, secret",
   "SELECT * FROM secret PIVOT (sum(a) FOR b IN (1))",
   "SHOW TABLES",

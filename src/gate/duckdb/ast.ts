@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import { fromDuckDb } from "../../sql/Identifier.js"
 import type { Rejection } from "../../sql/Statement.js"
 import * as Names from "./names.js"
 import { isTree, list, locationOf, text } from "./tree.js"
@@ -85,7 +86,7 @@ export const inspect = (statement: unknown, allowed: Names.Allowed): Findings =>
       if (!isTree(entry) || !isTree(value)) continue
       walk(value, scope, depth)
       scope.ctes.add(text(entry["key"]).toLowerCase())
-      cteNames.push(text(entry["key"]))
+      cteNames.push(fromDuckDb(text(entry["key"])))
     }
     const isRecursive = tree["type"] === "RECURSIVE_CTE_NODE"
     if (isRecursive) {

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Functions from "../core/Functions.js"
+import { fromDuckDb } from "../../sql/Identifier.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
@@ -67,12 +68,14 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
   }
 
   const table = (tree: Tree, isCte: (name: string) => boolean): void => {
-    const parts = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
+    const named = [tree["catalog_name"], tree["schema_name"], tree["table_name"]]
       .map(text)
       .filter((p) => p !== "")
+    const parts = named.map(fromDuckDb)
     const refusal = refused(parts)
     if (refusal !== undefined) fail("OBJECT_NOT_ALLOWED", refusal.reason, tree, refusal.way)
-    if (parts.length === 1 && isCte((parts[0] ?? "").toLowerCase())) return
+    // What DuckDB takes for a CTE decides: `"orders"` of a statement is not its `ORDERS`.
+    if (named.length === 1 && isCte((named[0] ?? "").toLowerCase())) return
     tables.add(spelled(parts))
     references.push({ parts, location: locationOf(tree) })
   }

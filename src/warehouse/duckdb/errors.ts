@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { shortened } from "../../platform/core/format.js"
-import { upper, written } from "../../sql/Identifier.js"
+import { fromDuckDb, isFromDuckDb, upper, written } from "../../sql/Identifier.js"
 import type { Reason } from "../Warehouse.js"
 import { noInterval } from "./dialect/library.js"
 
@@ -128,11 +128,19 @@ const absent = (
  * stays as it is, since the same in upper case may be there.
  */
 const shownName = (...parts: ReadonlyArray<string>): string =>
-  written(...parts.map((part) => (/^[\x20-\x7e]*$/.test(part) ? upper(part) : part)))
+  written(
+    ...parts.map((part) =>
+      isFromDuckDb(part) ? fromDuckDb(part) : /^[\x20-\x7e]*$/.test(part) ? upper(part) : part
+    )
+  )
 
 const unknownColumn = (name: string, message: string, relation: ReadonlyArray<string> = []): Failure => ({
   ...invalid("000904", "42000", `invalid identifier '${shownName(...relation, name)}'.`),
-  missing: { kind: "Column", name, candidates: candidatesOf(message) }
+  missing: {
+    kind: "Column",
+    name: fromDuckDb(name),
+    candidates: candidatesOf(message).map(fromDuckDb)
+  }
 })
 
 const tooLarge = (description: string): Failure => ({
@@ -239,7 +247,7 @@ const rules: ReadonlyArray<Rule> = [
   {
     kind: /^Binder$/,
     text: /^column "?([^\n]+?)"? must appear in the GROUP BY/i,
-    to: ([, name]) => invalid("000979", "42601", `[${upper(name!)}] is not a valid group by expression.`)
+    to: ([, name]) => invalid("000979", "42601", `[${shownName(name!)}] is not a valid group by expression.`)
   },
   {
     kind: /^Binder$/,
@@ -358,6 +366,15 @@ const rules: ReadonlyArray<Rule> = [
   }
 ]
 
+/** The failure with the names of the statement, not those that DuckDB has for them. */
+const asWritten = (failure: Failure): Failure => ({
+  ...failure,
+  description: fromDuckDb(failure.description),
+  ...(failure.missing === undefined
+    ? {}
+    : { missing: { ...failure.missing, name: fromDuckDb(failure.missing.name) } })
+})
+
 /**
  * Reads what DuckDB threw.
  *
@@ -371,7 +388,7 @@ export const classify = (message: string): Failure => {
   for (const rule of rules) {
     if (!rule.kind.test(kind)) continue
     const match = rule.text.exec(text)
-    if (match !== null) return bounded(rule.to(match, text))
+    if (match !== null) return bounded(asWritten(rule.to(match, text)))
   }
   return bounded({ reason: "Unknown", code: "000600", sqlState: "XX000", description: sentence(text) })
 }

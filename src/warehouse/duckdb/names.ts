@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { sameInDuckDb, upper } from "../../sql/Identifier.js"
+import { fromDuckDb, isFromDuckDb, sameInDuckDb, upper } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 
 /** Words that end the list of a SELECT. */
@@ -71,11 +71,11 @@ export const resultNames = (
 ): ReadonlyArray<string> => {
   const items = selectList(tokens)
   if (items === undefined || items.length !== names.length || items.some(isStar)) {
-    // Names come from tables, which are upper case already, or from anywhere in the text.
-    const quoted = new Set(tokens.filter((token) => token.kind === "quoted").map((token) => token.value))
-    return names.map((name) => (quoted.has(name) ? name : folded(name)))
+    // Those with letters in lower case are told from the others; names of tables are upper case already.
+    return names.map((name) => (isFromDuckDb(name) ? fromDuckDb(name) : folded(name)))
   }
-  return names.map((name, index) => {
+  return names.map((given, index) => {
+    const name = fromDuckDb(given)
     const item = items[index]!
     const first = item[0]
     const last = item[item.length - 1]

@@ -12,6 +12,52 @@ import { withLayer } from "../../utils/withLayer.js"
 type Statements = ReadonlyArray<readonly [sql: string, rows: ReadonlyArray<Row>]>
 
 const families: Readonly<Record<string, Statements>> = {
+  "names that differ in case are different names": [
+    ['SELECT "a" + 1, A FROM (SELECT 1 AS "a", 10 AS A)', [[2, 10]]],
+    ['SELECT "a", "A", a FROM (SELECT 1 AS "A", 2 AS "a")', [[2, 1, 1]]],
+    ['WITH t AS (SELECT 1 AS "Id", 2 AS ID, 3 AS "iD") SELECT ID, "Id", "iD" FROM t', [[2, 1, 3]]],
+    [
+      'WITH "Foo" AS (SELECT 1 AS x), FOO AS (SELECT 2 AS x) SELECT (SELECT x FROM "Foo"), (SELECT x FROM foo)',
+      [[1, 2]]
+    ],
+    [
+      `SELECT TO_CHAR(d, 'DD.MM.YYYY') AS "d" FROM (SELECT column1::DATE AS d FROM VALUES ('2025-02-01'), ('2025-01-15')) ORDER BY d`,
+      [["15.01.2025"], ["01.02.2025"]]
+    ],
+    ['SELECT -column1 AS "column1" FROM VALUES (1), (2) ORDER BY "column1"', [[-2], [-1]]],
+    ['SELECT * FROM (SELECT 1 AS "a", 2 AS "A") WHERE A = 2', [[1, 2]]],
+    ['SELECT * EXCLUDE ("a") FROM (SELECT 1 AS "a", 2 AS "A")', [[2]]],
+    ['SELECT * RENAME ("a" AS b) FROM (SELECT 1 AS "a", 2 AS "A") AS "t"', [[1, 2]]],
+    ['SELECT "t"."x", t.x FROM (SELECT 1 AS "x") AS "t", (SELECT 2 AS x) AS t', [[1, 2]]],
+    [
+      `SELECT column1 AS "n", COUNT(*) AS "c" FROM VALUES ('a'), ('a'), ('b') GROUP BY "n" HAVING "c" > 1`,
+      [["a", 2]]
+    ],
+    ['SELECT OBJECT_CONSTRUCT(*) FROM (SELECT 1 AS "aB", 2 AS AB)', [[{ AB: 2, aB: 1 }]]],
+    ['SELECT OBJECT_CONSTRUCT(* EXCLUDE "aB") FROM (SELECT 1 AS "aB", 2 AS AB)', [[{ AB: 2 }]]],
+    ["SELECT {'a': \"x\", 'b': X} FROM (SELECT 5 AS \"x\", 6 AS x)", [[{ a: 5, b: 6 }]]],
+    [
+      'SELECT * FROM (SELECT 1 AS "jan", 2 AS "Feb") UNPIVOT (v FOR m IN ("jan", "Feb")) ORDER BY v',
+      [
+        ["jan", 1],
+        ["Feb", 2]
+      ]
+    ],
+    [
+      `SELECT "'jan'", "'FEB'", "x" FROM (SELECT column1 AS m, column2 AS v FROM VALUES ('jan', 1), ('FEB', 2), ('c', 3)) PIVOT (SUM(v) FOR m IN ('jan', 'FEB', 'c' AS "x"))`,
+      [[1, 2, 3]]
+    ],
+    [
+      `SELECT v:"Key"."sub"::INT, v['Key']:"sub"::INT, v:list[0]."k"::INT FROM (SELECT PARSE_JSON('{"Key":{"sub":7},"list":[{"k":8}]}') AS v)`,
+      [[7, 7, 8]]
+    ],
+    ['SELECT "x" FROM (SELECT 1 AS "x" UNION ALL SELECT 2) ORDER BY "x" DESC', [[2], [1]]],
+    [
+      'WITH RECURSIVE "r" ("n") AS (SELECT 1 UNION ALL SELECT "n" + 1 FROM "r" WHERE "n" < 3) SELECT SUM("n") FROM "r"',
+      [[6]]
+    ],
+    ['SELECT SUM(v) OVER "w" FROM (SELECT 1 AS v) WINDOW "w" AS (ORDER BY v)', [[1]]]
+  ],
   "aggregates over windows, and QUALIFY": [
     [
       "SELECT column1, column2, SUM(column2) OVER (PARTITION BY column1 ORDER BY column2 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM VALUES ('a', 1), ('a', 2), ('b', 5) ORDER BY 1, 2",
@@ -1931,6 +1977,11 @@ const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
     "SELECT o:n AS x, COUNT(*) FROM (SELECT PARSE_JSON(column1) AS o FROM VALUES ('{\"n\":9007199254740993}'), ('{\"n\":2}')) GROUP BY ALL ORDER BY x",
     /more than 15 digits in a VARIANT/i
   ],
+  ['SELECT "n" FROM (SELECT 1 AS n)', /invalid identifier '"n"'\./],
+  ['SELECT n FROM (SELECT 1 AS "n")', /invalid identifier 'N'\./],
+  ['SELECT "T".n FROM (SELECT 1 AS n) AS "t"', /invalid identifier 'T(?:\.N)?'\./],
+  ['SELECT SUM(column1) AS "Total" FROM VALUES (1) ORDER BY total', /invalid identifier 'TOTAL'\./],
+  ['SELECT "Is Even", COUNT(*) FROM (SELECT 1 AS "Is Even")', /\["Is Even"\] is not a valid group by/],
   ["SELECT column1 + 1 FROM VALUES ('5')", /cast them first/i],
   ["SELECT ST_MAKEPOINT(0, 0)", /Unknown function ST_MAKEPOINT/i],
   ["SELECT DATEADD(day, 1, 5)", /A date or a timestamp is needed, not NUMBER/],

@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import { resultNames } from "../../../src/warehouse/duckdb/names.js"
 import { duckdb } from "../../../src/sql/Dialect.js"
+import { inDuckDb } from "../../../src/sql/Identifier.js"
 import { tokenize } from "../../../src/sql/Lexer.js"
 
 /** What a statement's columns are called when DuckDB calls them `names`. */
@@ -55,7 +56,7 @@ it("uses DuckDB's names where the text does not say what the columns are", () =>
     "NAME",
     "COUNT(*)"
   ])
-  expect(named(`select * from (select 1 "x", 2 y)`, "x", "y")).toEqual(["x", "Y"])
+  expect(named(`select * from (select 1 "x", 2 y)`, inDuckDb("x"), "y")).toEqual(["x", "Y"])
   expect(named("select t.*, 1 from t", "A", "b", "1")).toEqual(["A", "B", "1"])
   expect(named("values (1)", "col0")).toEqual(["COL0"])
 })

@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import { hiddenInformationSchema, informationSchema } from "../catalog.js"
-import { literal, quoted, upper } from "../../../sql/Identifier.js"
+import { fromDuckDb, inDuckDb, isFromDuckDb, literal, quoted, upper } from "../../../sql/Identifier.js"
 import type { Token } from "../../../sql/Lexer.js"
 import * as Library from "./library.js"
 import type { Argument, Invocation, Kind, Written } from "./library.js"
@@ -460,7 +460,7 @@ const rewritten = (from: Source, work: Work): string => {
           all[index + 1]?.text !== "." &&
           all[index - 1]?.text !== "*"
       )
-      .map((token) => token.value.toUpperCase())
+      .map(({ value }) => (isFromDuckDb(value) ? fromDuckDb(value) : upper(value)))
       .join("\n")
 
   const starCall = (
@@ -850,7 +850,7 @@ const rewritten = (from: Source, work: Work): string => {
     const columns = argumentsOf(from, list + 1).map(([start, end]) => {
       const name = tokens[start]!
       const alias = tokens[end - 1]!
-      const shown = end > start + 1 ? alias.value : name.value
+      const shown = fromDuckDb(end > start + 1 ? alias.value : name.value)
       return `${name.text} AS ${literal(shown)}`
     })
     return {
@@ -885,10 +885,10 @@ const rewritten = (from: Source, work: Work): string => {
       const value = tokens[start]!
       // Snowflake names a column by the literal as it is written, with its quotes.
       if (end === start + 1)
-        return `${emit(start, end)} AS ${quoted(value.kind === "string" ? `'${value.value}'` : value.text)}`
+        return `${emit(start, end)} AS ${quoted(value.kind === "string" ? inDuckDb(`'${value.value}'`) : value.text)}`
       const alias = tokens[end - 1]!
       const last = isWord(tokens[end - 2], "AS") ? end - 2 : end - 1
-      return `${emit(start, last)} AS ${alias.kind === "string" ? quoted(alias.value) : alias.text}`
+      return `${emit(start, last)} AS ${alias.kind === "string" ? quoted(inDuckDb(alias.value)) : alias.text}`
     })
     const aggregate = tokens[open + 1]!.value.toUpperCase()
     if (Library.isOfTwo(aggregate))

@@ -5,9 +5,40 @@
  */
 import * as Either from "effect/Either"
 import { snowflake } from "../../../sql/Dialect.js"
+import { inDuckDb, quoted } from "../../../sql/Identifier.js"
 import { tokenize } from "../../../sql/Lexer.js"
 import { rewrite } from "./rewrite.js"
-import { source } from "./source.js"
+import type { Edit, Source } from "./source.js"
+import { apply, isName, source } from "./source.js"
+
+/** Whether the `:` at an index is between a key and a value, as in `{'a': 1}`, and begins no path. */
+const isPair = ({ tokens }: Source, opened: string | undefined, at: number): boolean =>
+  opened === "{" && ["{", ","].includes(tokens[at - 2]?.text ?? "")
+
+/** Whether the name at an index is a key of a semi-structured value: after `:`, or further on in such a path. */
+const isKey = (from: Source, opened: string | undefined, at: number): boolean => {
+  const { partner, tokens } = from
+  const before = tokens[at - 1]
+  if (before?.text === ":") return !isPair(from, opened, at - 1)
+  if (tokens[at + 1]?.text === ":" && isPair(from, opened, at + 1)) return true
+  if (before?.text !== ".") return false
+  const open = tokens[at - 2]?.text === "]" ? partner.get(at - 2) : undefined
+  if (open !== undefined) return true
+  return isName(tokens[at - 2]) && isKey(from, opened, at - 2)
+}
+
+/** The names in double quotes under what they are called in DuckDB. */
+const names = (from: Source): ReadonlyArray<Edit> => {
+  const open: Array<string> = []
+  return from.tokens.flatMap((token, at) => {
+    if (token.kind === "open") open.push(token.text)
+    if (token.kind === "close") open.pop()
+    const { end, kind, start, value } = token
+    const name = kind === "quoted" ? inDuckDb(value) : value
+    if (name === value || isKey(from, open[open.length - 1], at)) return []
+    return [{ start, end, text: quoted(name) }]
+  })
+}
 
 /**
  * The same query for DuckDB: a function of the text alone, so what the gate has checked is what runs. What
@@ -18,5 +49,13 @@ import { source } from "./source.js"
  */
 export const translate = (sql: string): string => {
   const tokens = tokenize(sql, snowflake)
-  return Either.isLeft(tokens) ? sql : rewrite(source(sql, tokens.right))
+  if (Either.isLeft(tokens)) return sql
+  const from = source(sql, tokens.right)
+  const edits = names(from)
+  if (edits.length === 0) return rewrite(from)
+  const named = apply(sql, edits)
+  return Either.match(tokenize(named, snowflake), {
+    onLeft: () => sql,
+    onRight: (again) => rewrite(source(named, again))
+  })
 }
