@@ -208,6 +208,10 @@ describe("what is suggested for a column", () => {
     expect(nearIn(columns, "ORDER_PRICE")).toEqual(["PRICE_OF_ORDER"])
     expect(nearIn(columns, "SALES_REGIONS")).toEqual(["CUSTOMER_REGION"])
     expect(nearIn(columns, "WEATHER")).toEqual([])
+    const others = "ALPHA_BRAVO_CHARLIE_DELTA_HOTEL_JULIETT_OSCAR"
+    expect(nearIn(columns, `${others}_REGION`)).toEqual(["CUSTOMER_REGION"])
+    // Of a long name the first words: each is compared with all that there are.
+    expect(nearIn(columns, `${others}_PAPA_REGION`)).toEqual([])
   })
 })
 

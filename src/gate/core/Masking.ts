@@ -470,6 +470,9 @@ const applied = (tokens: ReadonlyArray<Token>, edits: ReadonlyMap<number, Edit>)
 const named = ({ references }: Names.Names): ReadonlyArray<string> =>
   references.map(({ parts }) => JSON.stringify(parts)).sort()
 
+/** Tables and CTEs, as often as they are named: each is written anew, while no other client is served. */
+const MAX_NAMED = 5_000
+
 /**
  * The query with masks, or why it cannot be masked. `tokens`: one query that is a read, and what it names.
  */
@@ -484,6 +487,12 @@ export const mask = (
     const allowed = { functions: place.functions, stages: false }
     const problem = inspect(tokens, 0, allowed, names)
     if (problem !== undefined) return yield* Either.left(problem)
+    const times = names.references.length + names.reads.length + names.ctes.length
+    if (times > MAX_NAMED)
+      return yield* reject(
+        "TOO_LARGE",
+        `the statement names tables and CTEs ${times} times; ${because} ${MAX_NAMED} times are taken`
+      )
     yield* unreadable(tokens, names, place)
     const rules = MaskRules.compile(masking.masks)
 

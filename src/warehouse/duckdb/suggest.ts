@@ -56,9 +56,12 @@ const wordsOf = (name: string): ReadonlyArray<string> =>
     .split(/[^\p{L}\p{N}]+/u)
     .filter(({ length }) => length >= SHORTEST_WORD)
 
+/** Words of a name that are looked for: each is compared with each word of all columns. */
+const MOST_WORDS = 8
+
 /** `ORDER_PRICE` -> `PRICE_OF_ORDER`: the columns that have most of its words, at most three. */
 const sharingWords = (name: string, columns: Iterable<string>): ReadonlyArray<string> => {
-  const asked = wordsOf(name)
+  const asked = wordsOf(name).slice(0, MOST_WORDS)
   return [...columns]
     .map((column) => {
       const words = wordsOf(column)
