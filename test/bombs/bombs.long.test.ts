@@ -19,7 +19,9 @@ describe("a shared server with the embedded warehouse, under attack", () => {
         "list of two thousand million",
         "stars that double",
         "cross join",
-        "text of a gigabyte"
+        "text of a gigabyte",
+        "calls that are written out twice",
+        "an INTERVAL that can be read in many ways"
       ]
     })
     expect(report.serverDied).toBe(false)

@@ -44,6 +44,13 @@ export const bombs: { readonly [kind: string]: (n: number) => string } = {
     `SELECT list(a.EVENT_ID + b.EVENT_ID + ${n}) FROM WEB.EVENTS a, WEB.EVENTS b`,
   "regular expression": (n) =>
     `SELECT regexp_replace(repeat('a', 5000000), '(a|b|${n})*?', repeat('xy', 500))`,
+  "calls that are written out twice": (n) => `SELECT ${"GREATEST(".repeat(40)}${n}${", 2)".repeat(40)}`,
+  "a long difference": (n) => `SELECT ${"1 - ".repeat(20_000)}${n}`,
+  "a chain of casts": (n) => `SELECT ${n}${"::INT".repeat(16_000)}`,
+  "an INTERVAL that can be read in many ways": (n) =>
+    `SELECT CURRENT_DATE + INTERVAL '${"1".repeat(60)}${n}!'`,
+  "windows of windows": (n) =>
+    `SELECT SUM(${n}) OVER w30 FROM ORDERS WINDOW w0 AS (ORDER BY ORDER_ID)${Array.from({ length: 30 }, (_, i) => `, w${i + 1} AS (ORDER BY SUM(1) OVER w${i}, SUM(2) OVER w${i})`).join("")}`,
   "cube of sets": (n) =>
     `SELECT count(*) + ${n} FROM WEB.EVENTS GROUP BY CUBE (EVENT_ID, SESSION_ID, CUSTOMER_ID, EVENT_TYPE, OCCURRED_AT, EVENT_ID + 1, EVENT_ID + 2, EVENT_ID + 3)`
 }
