@@ -118,7 +118,7 @@ describe("the exit code, and what is on stdout and on stderr", () => {
           ...first,
           ...someOrAll(
             cases.filter(({ args: [name] }) => name !== "keys"),
-            8
+            4
           )
         ])
       ]) {

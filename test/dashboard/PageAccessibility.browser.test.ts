@@ -197,39 +197,41 @@ describe.skipIf(!Chromium.available())("the accessibility of the status page, in
       )
     })
 
-    it.effect("says which server it is, what runs there, and what was not served", () =>
-      visit(async (page) => {
-        await states["shows a server in trouble"]?.(page)
-        await seen(
-          page,
-          /^Version 0\.1\.0 · on snowguard-\S+ · account myorg-myaccount · user AGENT · role READER · warehouse AGENTS$/
-        )
-        const items = (title: string) =>
-          page
-            .getByRole("article")
-            .filter({ has: page.getByRole("heading", { name: title }) })
-            .getByRole("listitem")
-            .allInnerTexts()
-        assert.deepStrictEqual(
-          (await items("Running now")).map((text) => text.replaceAll(/\s+/g, " ")),
-          [
-            "nightly-report execute_query for 41 s, in the warehouse, 12.4K rows so far SELECT c.region, SUM(o.total) FROM sales.public.orders o JOIN sales.public.customers c USING (id) GROUP BY 1 Cancel",
-            "analytics-agents list_tables for 80 ms, not sent yet Cancel"
-          ]
-        )
-        const [first = "", , third = "", , latest = ""] = await items("Refusals and errors")
-        assert.match(first, /^51\.2K RATE_LIMITED refused, the last 400\sms ago$/)
-        assert.match(third, /WAREHOUSE_INVALID_STATEMENT client error/)
-        assert.match(latest, /billing execute_query: RATE_LIMITED$/)
-        await seen(
-          page,
-          /^7 wait, about 420\sms; next: billing 5, data-platform-team-with-a-name-that-does-not-end 2$/
-        )
-        // What is stale is a part of what came from the cache, and is shown as one.
-        const totals = await page.locator("#totals").innerText()
-        assert.match(totals, /Served from cache\s+18\.4K\s+Of these served stale\s+77/)
-      })
-    )
+    inLongForm(() => {
+      it.effect("says which server it is, what runs there, and what was not served", () =>
+        visit(async (page) => {
+          await states["shows a server in trouble"]?.(page)
+          await seen(
+            page,
+            /^Version 0\.1\.0 · on snowguard-\S+ · account myorg-myaccount · user AGENT · role READER · warehouse AGENTS$/
+          )
+          const items = (title: string) =>
+            page
+              .getByRole("article")
+              .filter({ has: page.getByRole("heading", { name: title }) })
+              .getByRole("listitem")
+              .allInnerTexts()
+          assert.deepStrictEqual(
+            (await items("Running now")).map((text) => text.replaceAll(/\s+/g, " ")),
+            [
+              "nightly-report execute_query for 41 s, in the warehouse, 12.4K rows so far SELECT c.region, SUM(o.total) FROM sales.public.orders o JOIN sales.public.customers c USING (id) GROUP BY 1 Cancel",
+              "analytics-agents list_tables for 80 ms, not sent yet Cancel"
+            ]
+          )
+          const [first = "", , third = "", , latest = ""] = await items("Refusals and errors")
+          assert.match(first, /^51\.2K RATE_LIMITED refused, the last 400\sms ago$/)
+          assert.match(third, /WAREHOUSE_INVALID_STATEMENT client error/)
+          assert.match(latest, /billing execute_query: RATE_LIMITED$/)
+          await seen(
+            page,
+            /^7 wait, about 420\sms; next: billing 5, data-platform-team-with-a-name-that-does-not-end 2$/
+          )
+          // What is stale is a part of what came from the cache, and is shown as one.
+          const totals = await page.locator("#totals").innerText()
+          assert.match(totals, /Served from cache\s+18\.4K\s+Of these served stale\s+77/)
+        })
+      )
+    })
 
     inLongForm(() => {
       it.effect(

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { MAX_SESSIONS, run } from "./run.js"
-import { shortOrLong } from "../utils/long.js"
+import { inLongForm, shortOrLong } from "../utils/long.js"
 
 const short = { users: shortOrLong(30, 40), calls: shortOrLong(120, 500), seconds: 90, seed: 17 }
 
@@ -23,9 +23,11 @@ it.live(
   180_000
 )
 
-it.live("one key for the sessions of all users would be found", () =>
-  Effect.gen(function* () {
-    const { mixedUp } = yield* run({ ...short, calls: shortOrLong(40, 60), sharedKey: true })
-    expect(mixedUp.length).toBeGreaterThan(0)
-  })
-)
+inLongForm(() => {
+  it.live("one key for the sessions of all users would be found", () =>
+    Effect.gen(function* () {
+      const { mixedUp } = yield* run({ ...short, calls: shortOrLong(40, 60), sharedKey: true })
+      expect(mixedUp.length).toBeGreaterThan(0)
+    })
+  )
+})

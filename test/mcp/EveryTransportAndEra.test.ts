@@ -25,7 +25,7 @@ import type { Collector } from "../utils/collector.js"
 import { collector } from "../utils/collector.js"
 import * as H from "../utils/http.js"
 import { endless, folder, serving, spawned } from "../utils/httpProcess.js"
-import { isLong } from "../utils/long.js"
+import { inLongForm, isLong } from "../utils/long.js"
 import { bin, cleanEnv } from "../utils/server.js"
 import type { Outcome } from "../utils/toolCalls.js"
 import { converse, rows } from "../utils/toolCalls.js"
@@ -413,34 +413,36 @@ const conversation = (open: Open, { config, key, keys }: ReturnType<typeof confi
   })
 
 describe("the binary", () => {
-  it.scopedLive(
-    "answers, refuses, limits, records and counts the same in both eras, over both transports",
-    () =>
-      Effect.gen(function* () {
-        const home = configured(yield* folder)
-        const [first, ...others] = yield* Effect.forEach(
-          // Each era once, and each transport.
-          cells.filter((_, i) => isLong || i === 0 || i === 3),
-          ([name, open]) =>
-            Effect.map(Effect.scoped(conversation(open, home)), (found) => ({ name, ...found })),
-          { concurrency: 2 }
-        )
-        if (first === undefined) return assert.fail()
-        for (const decision of decisions) {
-          assert.isTrue(
-            first.audited.some((entry) => entry.decision === decision),
-            decision
+  inLongForm(() => {
+    it.scopedLive(
+      "answers, refuses, limits, records and counts the same in both eras, over both transports",
+      () =>
+        Effect.gen(function* () {
+          const home = configured(yield* folder)
+          const [first, ...others] = yield* Effect.forEach(
+            // Each era once, and each transport.
+            cells.filter((_, i) => isLong || i === 0 || i === 3),
+            ([name, open]) =>
+              Effect.map(Effect.scoped(conversation(open, home)), (found) => ({ name, ...found })),
+            { concurrency: 2 }
           )
-        }
-        assert.isAtLeast(first.counted.length, 20)
-        for (const { audited, counted, name, said } of others) {
-          assert.deepStrictEqual(said, first.said, name)
-          assert.deepStrictEqual(audited, first.audited, name)
-          assert.deepStrictEqual(counted, first.counted, name)
-        }
-      }),
-    120_000
-  )
+          if (first === undefined) return assert.fail()
+          for (const decision of decisions) {
+            assert.isTrue(
+              first.audited.some((entry) => entry.decision === decision),
+              decision
+            )
+          }
+          assert.isAtLeast(first.counted.length, 20)
+          for (const { audited, counted, name, said } of others) {
+            assert.deepStrictEqual(said, first.said, name)
+            assert.deepStrictEqual(audited, first.audited, name)
+            assert.deepStrictEqual(counted, first.counted, name)
+          }
+        }),
+      120_000
+    )
+  })
 
   it.scopedLive("charges nothing for a call whose routing headers are not what its body says", () =>
     Effect.gen(function* () {

@@ -14,6 +14,7 @@ import { sample } from "../../src/emulator/semantic.js"
 import * as Fence from "../../src/mcp/core/Fence.js"
 import * as DuckDb from "../../src/warehouse/DuckDb.js"
 import * as Server from "../utils/server.js"
+import { inLongForm } from "../utils/long.js"
 
 const forged = Fence.make("000000000000")
 
@@ -305,18 +306,20 @@ describe.each([
     })
   )
 
-  it.scopedLive("are completed as bare names, without what is written about them", () =>
-    Effect.gen(function* () {
-      const { client } = yield* start
-      const { completion } = yield* Effect.promise(() =>
-        client.complete({
-          ref: { type: "ref/resource", uri: "snowflake://{database}/{schema}/{object}" },
-          argument: { name: "object", value: "" },
-          context: { arguments: inPublic }
-        })
-      )
-      assert.includeMembers(completion.values, ["NOTES", "SEEN", "TOLD"])
-      for (const value of completion.values) assert.notMatch(value, planted("comment"))
-    })
-  )
+  inLongForm(() => {
+    it.scopedLive("are completed as bare names, without what is written about them", () =>
+      Effect.gen(function* () {
+        const { client } = yield* start
+        const { completion } = yield* Effect.promise(() =>
+          client.complete({
+            ref: { type: "ref/resource", uri: "snowflake://{database}/{schema}/{object}" },
+            argument: { name: "object", value: "" },
+            context: { arguments: inPublic }
+          })
+        )
+        assert.includeMembers(completion.values, ["NOTES", "SEEN", "TOLD"])
+        for (const value of completion.values) assert.notMatch(value, planted("comment"))
+      })
+    )
+  })
 })

@@ -12,8 +12,6 @@ const long = [
   "cli/bin",
   "masking/Attacks",
   "masking/Tools",
-  "warehouse/CheckBin",
-  "mcp/EveryTransportAndEra",
   "identity/Visibility",
   "cli/exitCodes.bin",
   "cli/ownData.bin",

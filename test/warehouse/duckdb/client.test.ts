@@ -208,26 +208,28 @@ describe("a statement that ends its process", () => {
     })
   )
 
-  it.scopedLive(
-    "ends the rows of an answer that was handed on already as one that is worth another try",
-    () =>
-      Effect.gen(function* () {
-        const client = yield* make()
-        const error = yield* Effect.flip(
-          Effect.scoped(
-            Effect.gen(function* () {
-              const { rows } = yield* client.execute(
-                request("SELECT range FROM range(100000000000)"),
-                Effect.succeed
-              )
-              yield* Stream.runForEach(rows, () => killAll)
-            })
+  inLongForm(() => {
+    it.scopedLive(
+      "ends the rows of an answer that was handed on already as one that is worth another try",
+      () =>
+        Effect.gen(function* () {
+          const client = yield* make()
+          const error = yield* Effect.flip(
+            Effect.scoped(
+              Effect.gen(function* () {
+                const { rows } = yield* client.execute(
+                  request("SELECT range FROM range(100000000000)"),
+                  Effect.succeed
+                )
+                yield* Stream.runForEach(rows, () => killAll)
+              })
+            )
           )
-        )
-        expect(error.reason).toBe("SessionLost")
-        yield* hasAllPlaces(client)
-      })
-  )
+          expect(error.reason).toBe("SessionLost")
+          yield* hasAllPlaces(client)
+        })
+    )
+  })
 })
 
 it.scopedLive("gives a small result as a whole, and a large one as a stream", () =>
