@@ -6,6 +6,7 @@
  */
 import * as Library from "./library.js"
 import type { Argument, Kind } from "./library.js"
+import { refuse } from "./refusal.js"
 import type { Work } from "./work.js"
 
 /** A part of the statement that is written for DuckDB. */
@@ -41,6 +42,22 @@ export const sortFollows = new Set([",", "ASC", "DESC", "NULLS", ...sortEnds])
 
 /** A column by its name, with or without that of its table. */
 const column = /^(?:(?:\w+|"(?:[^"]|"")+")\.)*(?:(?!(?:NULL|END)$)[A-Za-z_]\w*|"(?:[^"]|"")+")$/i
+
+/** A value. */
+export const operandPiece = (sql: string, kind: Kind = "unknown"): Piece => ({
+  sql,
+  kind,
+  operand: true,
+  mark: undefined
+})
+
+/** A keyword or an operator. */
+export const symbolPiece = (sql: string, mark: string): Piece => ({
+  sql,
+  kind: "unknown",
+  operand: false,
+  mark
+})
 
 export const join = (list: ReadonlyArray<Piece>): string => list.map((piece) => piece.sql).join(" ")
 
@@ -94,20 +111,19 @@ const endOfProduct = (list: ReadonlyArray<Piece>, at: number): number | undefine
   return end
 }
 
-/** The pieces at the end that make one side of a comparison. */
-export const popSide = (list: Array<Piece>): string => {
-  let from_ = list.length
-  while (from_ > 0) {
-    const piece = list[from_ - 1]!
-    if (!piece.operand && !(piece.mark !== undefined && (arithmetic.has(piece.mark) || piece.mark === "||")))
-      break
-    from_--
+/** Where the side of a comparison begins that ends before a piece. */
+export const startOfSide = (list: ReadonlyArray<Piece>, end: number): number => {
+  let start = end
+  while (start > 0) {
+    const { mark, operand } = list[start - 1]!
+    if (!operand && !(mark !== undefined && (arithmetic.has(mark) || mark === "||"))) break
+    start--
   }
-  return join(list.splice(from_))
+  return start
 }
 
 /** An INTERVAL after a date: its parts are added one after the other, and a date stays one by days and more. */
-const advanced = (list: Array<Piece>, refuse: (message: string) => string, work: Work): void => {
+const advanced = (list: Array<Piece>, work: Work): void => {
   for (let at = 0; at < list.length; at++) {
     const { interval: parts } = list[at]!
     if (parts === undefined) continue
@@ -143,12 +159,7 @@ const advanced = (list: Array<Piece>, refuse: (message: string) => string, work:
       moment = { sql: added.sql, kind: added.kind }
       work.write(moment.sql.length)
     }
-    list.splice(start, at - start + 1, {
-      sql: moment.sql,
-      kind: moment.kind,
-      operand: true,
-      mark: undefined
-    })
+    list.splice(start, at - start + 1, operandPiece(moment.sql, moment.kind))
     at = start
   }
 }
@@ -211,12 +222,7 @@ const multiplied = (list: Array<Piece>, work: Work): void => {
       end = next
     }
     if (end === begun) continue
-    list.splice(start, end - start, {
-      sql: product(factors),
-      kind: "unknown",
-      operand: true,
-      mark: undefined
-    })
+    list.splice(start, end - start, operandPiece(product(factors)))
     at = start
   }
 }
@@ -237,12 +243,7 @@ const subtracted = (list: Array<Piece>, work: Work): void => {
     work.look(4 * (end - start))
     if ([left, right].some((side) => side.every((piece) => piece.kind === "number" || !piece.operand)))
       continue
-    list.splice(start, end - start, {
-      sql: `sg_minus(${join(left)}, ${join(right)})`,
-      kind: "unknown",
-      operand: true,
-      mark: undefined
-    })
+    list.splice(start, end - start, operandPiece(`sg_minus(${join(left)}, ${join(right)})`))
     work.write(list[start]!.sql.length)
     at = start
   }
@@ -371,7 +372,7 @@ const sorted = (list: Array<Piece>, work: Work): void => {
       items.filter((each) => sameName(nameOf(each), name)).length > 1 ||
       (found === undefined && !isSet && piece.sql.includes("."))
     if (name === undefined || !isThere || isAmbiguous) return
-    changed.set(at, asCompared({ sql: name, kind: "variant", operand: true, mark: undefined }))
+    changed.set(at, asCompared(operandPiece(name, "variant")))
   }
   if (changed.size === 0) return
   changed.forEach((piece, at) => {
@@ -384,9 +385,9 @@ const sorted = (list: Array<Piece>, work: Work): void => {
   list.splice(Math.max(0, first), 0, { ...mark, sql: "SELECT * FROM (" })
 }
 
-/** All operators of a list. `refuse`: what has no meaning here. */
-export const withOperators = (list: Array<Piece>, refuse: (message: string) => string, work: Work): void => {
-  advanced(list, refuse, work)
+/** All operators of a list. */
+export const withOperators = (list: Array<Piece>, work: Work): void => {
+  advanced(list, work)
   computed(list)
   multiplied(list, work)
   subtracted(list, work)

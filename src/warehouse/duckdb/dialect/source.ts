@@ -98,15 +98,20 @@ export const isName = (token: Token | undefined): token is Token & { readonly ki
   token?.kind === "word" || token?.kind === "quoted"
 
 /**
- * The arguments between the bracket at `open` and its partner, as ranges of token indexes (end exclusive).
+ * Tokens by their indexes, the end exclusive.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Range = readonly [start: number, end: number]
+
+/**
+ * The arguments between the bracket at `open` and its partner, as ranges of tokens.
  *
  * @since 0.1.0
  * @category lookups
  */
-export const argumentsOf = (
-  { partner, tokens }: Source,
-  open: number
-): ReadonlyArray<readonly [number, number]> => {
+export const argumentsOf = ({ partner, tokens }: Source, open: number): ReadonlyArray<Range> => {
   const close = partner.get(open)
   if (close === undefined || close === open + 1) return []
   const inside = tokens[open]!.depth + 1

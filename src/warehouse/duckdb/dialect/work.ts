@@ -8,9 +8,8 @@
  *
  * @since 0.1.0
  */
-
-/** Ends a translation. */
-export class TooMuchWork {}
+import { refuse } from "./refusal.js"
+import type { Source } from "./source.js"
 
 /**
  * @since 0.1.0
@@ -25,6 +24,16 @@ export interface Work {
   readonly within: <A>(part: () => A) => A
 }
 
+/** A statement, and what its translation may cost still. */
+export interface Metered extends Source {
+  readonly work: Work
+}
+
+const tooMuch = (): never =>
+  refuse(
+    "The statement is too much for the embedded warehouse: nest fewer functions, windows and operators in each other, or make shorter chains of them"
+  )
+
 /** A statement of the largest size that is not made for it costs a tenth. */
 const MAX_LOOKED = 32_000_000
 
@@ -35,7 +44,7 @@ const MAX_WRITTEN = 1_000_000
 const MAX_DEPTH = 450
 
 /**
- * Throws `TooMuchWork` where it is too much.
+ * Refuses the statement where it is too much.
  *
  * @since 0.1.0
  * @category constructors
@@ -45,16 +54,16 @@ export const make = (): Work => {
   let depth = 0
   const look = (count: number): void => {
     looked += count
-    if (looked > MAX_LOOKED) throw new TooMuchWork()
+    if (looked > MAX_LOOKED) tooMuch()
   }
   return {
     look,
     write: (characters) => {
-      if (characters > MAX_WRITTEN) throw new TooMuchWork()
+      if (characters > MAX_WRITTEN) tooMuch()
       look(characters)
     },
     within: (part) => {
-      if (++depth > MAX_DEPTH) throw new TooMuchWork()
+      if (++depth > MAX_DEPTH) tooMuch()
       const result = part()
       depth--
       return result
