@@ -1708,6 +1708,47 @@ const families: Readonly<Record<string, Statements>> = {
       [[true, true, true, true, true]]
     ]
   ],
+  "rows, trees and arguments by name": [
+    [
+      "SELECT a FROM (SELECT column1 AS a, column2 AS b FROM VALUES (1, 2), (3, 4), (5, NULL)) WHERE (a, b) NOT IN ((1, 2), (5, 6)) ORDER BY a",
+      [[3]]
+    ],
+    [
+      "SELECT column1 FROM VALUES ('a%b'), ('axb') WHERE column1 LIKE ANY ('a^%b', 'z') ESCAPE '^'",
+      [["a%b"]]
+    ],
+    [
+      "WITH e AS (SELECT column1 AS id, column2 AS boss, column3 AS name FROM VALUES (1, NULL, 'a'), (2, 1, 'b'), (3, 2, 'c')) " +
+        "SELECT t.id, LEVEL, CONNECT_BY_ROOT t.name AS top, SYS_CONNECT_BY_PATH(name, '/') AS way FROM e AS t WHERE t.id > 1 START WITH t.name = 'a' CONNECT BY PRIOR t.id = t.boss ORDER BY t.id",
+      [
+        [2, 2, "a", "/a/b"],
+        [3, 3, "a", "/a/b/c"]
+      ]
+    ],
+    [
+      "WITH t AS (SELECT 1 AS a, NULL AS b, 'x' AS c) SELECT OBJECT_CONSTRUCT(* EXCLUDE c)::VARCHAR, OBJECT_CONSTRUCT_KEEP_NULL(* EXCLUDE (a, c))::VARCHAR FROM t",
+      [['{"A":1}', '{"B":null}']]
+    ],
+    [
+      "WITH t AS (SELECT column1 AS id, column2 AS line FROM VALUES (1, 'the king and the duke'), (2, 'the king')) SELECT id, SEARCH(*, 'duke king', SEARCH_MODE => 'AND') FROM t ORDER BY id",
+      [
+        [1, true],
+        [2, false]
+      ]
+    ],
+    [
+      "SELECT ROUND(SCALE => 1, EXPR => 1.25), ROUND(EXPR => 2.5, SCALE => 0, ROUNDING_MODE => 'HALF_TO_EVEN')",
+      [["1.3", 2]]
+    ],
+    [
+      "SELECT column1 FROM VALUES (DATE '2024-01-01'), ('2024-02-01') ORDER BY 1",
+      [["2024-01-01"], ["2024-02-01"]]
+    ],
+    [
+      "WITH a AS (SELECT 1 AS x), b AS (SELECT 1 AS x, 2 AS y), c AS (SELECT 2 AS y, 'z' AS z) SELECT c.z FROM a JOIN b JOIN c ON b.y = c.y ON a.x = b.x",
+      [["z"]]
+    ]
+  ],
   "joins, sets and subqueries": [
     ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1", [[1], [2], [null]]],
     ["SELECT column1 FROM VALUES (2), (NULL), (1) ORDER BY column1 DESC", [[null], [2], [1]]],
@@ -1848,6 +1889,16 @@ const families: Readonly<Record<string, Statements>> = {
 const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
   ["SELECT SKEW(column1), KURTOSIS(column1) FROM VALUES (1), (2), (4), (9)", /KURTOSIS/i],
   ["SELECT HASH('a') <> HASH('b')", /HASH/i],
+  ["SELECT 1 WHERE (1, 2) IN ((1, 2), (3))", /rows of IN have different lengths/],
+  ["SELECT OBJECT_CONSTRUCT(* ILIKE 'a%') FROM VALUES (1)", /name the columns/],
+  [
+    "WITH e AS (SELECT 1 AS id, NULL AS boss) SELECT PRIOR id FROM e START WITH boss IS NULL CONNECT BY PRIOR id = boss",
+    /PRIOR in the list of a CONNECT BY query/
+  ],
+  [
+    "SELECT f.* FROM (SELECT [1, 2] AS v) AS t, LATERAL FLATTEN(INPUT => t.v) AS f",
+    /SEQ of a FLATTEN of several rows/
+  ],
   ["SELECT 123456.789::NUMBER(5,2)", /Casting value/i],
   ["SELECT '2024-01-01 10:00:00'::TIMESTAMP - '2024-01-01 09:00:00'::TIMESTAMP", /use DATEDIFF/i],
   ["SELECT '2024-01-01 10:00:00'::TIMESTAMP + 1", /Invalid argument types for function/i],
