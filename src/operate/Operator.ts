@@ -331,7 +331,10 @@ export const make = ({
             yield* store.reset(key, quota)
             return before.length === 0
               ? done(false, "nothing had been used")
-              : done(true, `forgotten: ${before.map((one) => `${one.quota} ${one.used}`).join(", ")}`)
+              : done(
+                  true,
+                  `forgotten: ${before.map(({ quota, used }) => `${quota} ${QuotaStore.shownAmount(quota, used)}`).join(", ")}`
+                )
           })
         }
       }

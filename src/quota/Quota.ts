@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import { sliceAt, sliceEnd, windowOf } from "./core/Window.js"
-import { clientKey, GLOBAL_KEY, partOf, QuotaName, QuotaStore } from "./QuotaStore.js"
+import { clientKey, GLOBAL_KEY, partOf, QuotaName, QuotaStore, shownAmount } from "./QuotaStore.js"
 import type { Actual, Charge, Decision, OutagePolicy, QuotaStoreError } from "./QuotaStore.js"
 import * as InvalidOptions from "../platform/InvalidOptions.js"
 import * as Live from "../platform/Live.js"
@@ -390,7 +390,7 @@ const statusOf = (
   quota: QuotaName,
   limit: number
 ): QuotaStatus => {
-  const shown = (amount: number): number => (isCredits(quota) ? Math.round(amount * 1e6) / 1e6 : amount)
+  const shown = (amount: number): number => shownAmount(quota, amount)
   const used = usage.used + usage.reserved
   return {
     scope,

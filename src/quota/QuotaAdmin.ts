@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { fittingTable } from "../platform/layout.js"
 import type { QuotaName, QuotaStoreError, Usage } from "./QuotaStore.js"
-import { clientKey, clientOf, GLOBAL_KEY, QuotaStore } from "./QuotaStore.js"
+import { clientKey, clientOf, GLOBAL_KEY, QuotaStore, shownAmount } from "./QuotaStore.js"
 
 /**
  * The limit of a quota of a key (`client:NAME` or `global`); undefined where there is none or it is not known.
@@ -103,8 +103,8 @@ const tableOf = (all: ReadonlyArray<Row>, width = Number.POSITIVE_INFINITY): str
   const lines = all.map((row) => [
     nameOf(row),
     row.quota,
-    String(row.used),
-    String(row.held),
+    String(shownAmount(row.quota, row.used)),
+    String(shownAmount(row.quota, row.held)),
     row.limit === null ? "-" : String(row.limit),
     row.resets_at.replace(/\.000Z$/, "Z")
   ])
@@ -168,5 +168,5 @@ export const reset = (options: {
     const whose = client === undefined ? "any client" : printable(client)
     return before.length === 0
       ? `nothing to forget of ${whose}`
-      : `forgotten:\n${before.map((row) => `  ${nameOf(row)} ${row.quota} ${row.used}`).join("\n")}`
+      : `forgotten:\n${before.map((row) => `  ${nameOf(row)} ${row.quota} ${shownAmount(row.quota, row.used)}`).join("\n")}`
   })

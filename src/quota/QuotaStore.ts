@@ -75,6 +75,14 @@ export type QuotaName = typeof QuotaName.Type
 export const partOf = (quota: string): number => (quota.startsWith("credits_per_") ? 2 ** -20 : 1)
 
 /**
+ * An amount for people: credits to a millionth, since a part of them has twenty digits.
+ *
+ * @internal
+ */
+export const shownAmount = (quota: string, amount: number): number =>
+  partOf(quota) < 1 ? Math.round(amount * 1e6) / 1e6 : amount
+
+/**
  * One amount against one quota of one key. `limit` travels with the charge, so that a limit can change at run time
  * without losing what was used.
  *

@@ -51,6 +51,20 @@ describe("quota administration", () => {
     }).pipe(Effect.provide(QuotaStore.layerMemory))
   )
 
+  it.effect("shows credits to a millionth, and tells a program all digits", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2031, 4, 5, 12, 30))
+      // Parts of credits are of 2^-20.
+      const [used, held] = [51 * 2 ** -20, 3 * 2 ** -20]
+      yield* spend("client:ada", "credits_per_day", used, held)
+      expect((yield* Admin.show()).split("\n")[1]).toBe(
+        "ada     credits_per_day  0.000049  0.000003      -  2031-05-06T00:00:00Z"
+      )
+      expect(JSON.parse(yield* Admin.show({ json: true }))).toMatchObject({ usage: [{ used, held }] })
+      expect(yield* Admin.reset({ client: "ada" })).toBe("forgotten:\n  ada credits_per_day 0.000049")
+    }).pipe(Effect.provide(QuotaStore.layerMemory))
+  )
+
   it.effect("says so when nothing has been used", () =>
     Effect.gen(function* () {
       expect(yield* Admin.show()).toBe("nothing has been used")
