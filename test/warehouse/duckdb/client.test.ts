@@ -119,7 +119,7 @@ describe("a statement that ends its process", () => {
     Effect.gen(function* () {
       const client = yield* make()
       yield* whole(client, "SELECT 1")
-      // On a busy machine a statement is not blamed: its process had no time to stop in.
+      // On a busy machine it may be stopped before it is planned, or not be blamed, as its process had no time to stop in.
       const [took, error] = yield* Effect.repeat(Effect.timed(failure(client, deaf(), { timeoutMs: 500 })), {
         until: ([, { description }]) => !description.includes("it may be repeated")
       })
