@@ -83,13 +83,16 @@ export const names = (host: string, given: Names): Names => ({
   origins: given.origins.map((origin) => origin.toLowerCase())
 })
 
-/** Two are for two servers, and a proxy may have believed the other one. */
-export const hasOneHost = (rawHeaders: ReadonlyArray<string>): boolean => {
-  let hosts = 0
+/**
+ * Whether a header that there may be once is not there twice: two hosts are for two servers, two credentials are of two
+ * clients, and a proxy may have believed the other one.
+ */
+export const isSingle = (rawHeaders: ReadonlyArray<string>, name: string): boolean => {
+  let times = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === "host") hosts += 1
+    if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times += 1
   }
-  return hosts < 2
+  return times < 2
 }
 
 export const allowsHost = ({ hosts }: Names, host: string | undefined): boolean => {

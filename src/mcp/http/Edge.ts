@@ -242,8 +242,15 @@ export const make = (options: Options): Effect.Effect<Edge, never, Auth.Authenti
         Floods.reserve(bytes, monotonic(), client, length, Infinity)
       },
       addressed: ({ headers, rawHeaders }) => {
-        if (!Address.hasOneHost(rawHeaders)) {
+        if (!Address.isSingle(rawHeaders, "host")) {
           return Either.left({ status: 400, reason: "host", message: "There is more than one host." })
+        }
+        if (!Address.isSingle(rawHeaders, "authorization")) {
+          return Either.left({
+            status: 400,
+            reason: "malformed",
+            message: "There is more than one credential."
+          })
         }
         if (!Address.allowsHost(names, headers.host)) {
           return Either.left({

@@ -81,6 +81,10 @@ const wire: { readonly [what: string]: readonly [bytes: string, statuses: Readon
     ["415"]
   ],
   "no host": [`POST /mcp HTTP/1.1\r\n${close}\r\n\r\n`, ["400"]],
+  "two credentials": [
+    head("GET /metrics HTTP/1.1", "Authorization: Bearer sesame", "authorization: Bearer other", close),
+    ["400"]
+  ],
   "two hosts": [head("POST /mcp HTTP/1.1", "host: evil.example", close), ["400"]],
   "HTTP/1.0 without a host": ["GET /metrics HTTP/1.0\r\n\r\n", ["403"]],
   "HTTP/1.0 with one": ["GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n", ["401"]],
