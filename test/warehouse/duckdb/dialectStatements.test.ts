@@ -1719,7 +1719,7 @@ const families: Readonly<Record<string, Statements>> = {
     ],
     [
       "WITH e AS (SELECT column1 AS id, column2 AS boss, column3 AS name FROM VALUES (1, NULL, 'a'), (2, 1, 'b'), (3, 2, 'c')) " +
-        "SELECT t.id, LEVEL, CONNECT_BY_ROOT t.name AS top, SYS_CONNECT_BY_PATH(name, '/') AS way FROM e AS t WHERE t.id > 1 START WITH t.name = 'a' CONNECT BY PRIOR t.id = t.boss ORDER BY t.id",
+        "SELECT t.id, LEVEL, CONNECT_BY_ROOT t.name AS top, SYS_CONNECT_BY_PATH(t.name, '/') AS way FROM e AS t WHERE t.id > 1 START WITH t.name = 'a' CONNECT BY PRIOR t.id = t.boss ORDER BY t.id",
       [
         [2, 2, "a", "/a/b"],
         [3, 3, "a", "/a/b/c"]
@@ -1735,6 +1735,10 @@ const families: Readonly<Record<string, Statements>> = {
         [1, true],
         [2, false]
       ]
+    ],
+    [
+      "WITH t AS (SELECT column1 AS id, column2 AS line FROM VALUES (1, 'the king and the duke'), (2, 'the king')) SELECT id FROM t WHERE id IS DISTINCT FROM 3 AND SEARCH(*, 'duke')",
+      [[1]]
     ],
     [
       "SELECT ROUND(SCALE => 1, EXPR => 1.25), ROUND(EXPR => 2.5, SCALE => 0, ROUNDING_MODE => 'HALF_TO_EVEN')",

@@ -112,10 +112,13 @@ export const endsList = ({ tokens }: Source, at: number): boolean => {
 /** The alias or the name of the first table of the SELECT around a token. */
 export const tableAround = (from: Metered, at: number): string | undefined => {
   const { tokens, work } = from
-  const { depth } = tokens[selectAround(from, at) ?? 0]!
-  for (let index = at; index < tokens.length && tokens[index]!.depth >= depth; index++) {
+  const select = selectAround(from, at) ?? 0
+  const { depth } = tokens[select]!
+  for (let index = select; index < tokens.length && tokens[index]!.depth >= depth; index++) {
     work.look(1)
     if (tokens[index]!.depth !== depth || !isWord(tokens[index], "FROM")) continue
+    // `a IS DISTINCT FROM b`
+    if (isWord(tokens[index - 1], "DISTINCT")) continue
     let end = index + 1
     let name: string | undefined
     if (tokens[end]?.text === "(") {

@@ -34,7 +34,7 @@ export const likeAny: Rule = (place) => {
   const close = partner.get(at + 2)!
   const { not, replaced, subject } = subjectOf(place)
   const patterns = Library.inJavaScript("array_construct", argumentsAt(context, at + 2)).sql
-  const escapes = isWord(tokens[close + 1], "ESCAPE")
+  const escapes = isWord(tokens[close + 1], "ESCAPE") && tokens[close + 2] !== undefined
   const mark = escapes ? `, sg_in(${emit(context, close + 2, close + 3)})` : ""
   const name = `${token.value}_${next.value}`.toLowerCase()
   const sql = `${not}sgj_${name}(sg_in(${subject}), sg_in(${patterns})${mark})`

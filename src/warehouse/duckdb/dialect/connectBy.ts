@@ -55,15 +55,16 @@ const tableOf = (
   const { tokens } = context
   const end = Math.min(...stops)
   const table = tokens.slice(from + 1, end)
-  const isOne = table.every((token) => isName(token) || token.text === ".") && from > 0
-  if (!isOne || isWord(tokens[connect + 2], "NOCYCLE"))
+  const names = table.filter((token) => token.text !== "." && !isWord(token, "AS"))
+  const name = names.at(-1)
+  const isOne = from > 0 && from < connect && table.every((token) => isName(token) || token.text === ".")
+  if (name === undefined || !isOne || isWord(tokens[connect + 2], "NOCYCLE"))
     return refuse(
       "CONNECT BY works on one table, without NOCYCLE, in the embedded warehouse; write a recursive CTE"
     )
-  const names = table.filter((token) => token.text !== "." && !isWord(token, "AS"))
   const hasAlias = names.length > 1 && table[table.length - 2]?.text !== "."
   const nameEnd = hasAlias ? end - (isWord(tokens[end - 2], "AS") ? 2 : 1) : end
-  return { relation: textOf(context, from + 1, nameEnd), alias: names[names.length - 1]!.text }
+  return { relation: textOf(context, from + 1, nameEnd), alias: name.text }
 }
 
 /** The last part of the name that begins at a token: `id` of `e.id`. */
@@ -80,10 +81,10 @@ const condition = (context: Context, query: Query, at: number): string => {
   const parts: Array<string> = []
   for (let index = at + 2; index < end; index++) {
     const token = tokens[index]!
-    if (isWord(token, "PRIOR")) {
+    if (isWord(token, "PRIOR") && index + 1 < end) {
       index = lastPart(context, index + 1)
       parts.push(`sg_p.${tokens[index]!.text}`)
-    } else if (isName(token) && tokens[index + 1]?.text === ".") {
+    } else if (isName(token) && tokens[index + 1]?.text === "." && index + 2 < end) {
       parts.push(`sg_t.${tokens[index + 2]!.text}`)
       index += 2
     } else if (
@@ -115,12 +116,16 @@ interface Part {
 const pathAt = (context: Context, at: number, name: string): Part | undefined => {
   const [value, separator] = argumentsOf(context, at + 1)
   if (value === undefined || separator === undefined) return undefined
+  const [, end] = value
+  // A column has no table in what is selected from the tree.
+  const last = lastPart(context, value[0])
+  const start = last + 1 === end ? last : value[0]
   const between = emit(context, ...separator)
   return {
     sql: name,
     carried: {
-      root: `${between} || sg_text(${emit(context, ...value)}) AS ${name}`,
-      below: `sg_p.${name} || ${between} || sg_text(sg_t.${textOf(context, ...value)})`
+      root: `${between} || sg_text(${emit(context, start, end)}) AS ${name}`,
+      below: `sg_p.${name} || ${between} || sg_text(sg_t.${textOf(context, start, end)})`
     },
     end: context.partner.get(at + 1)! + 1
   }

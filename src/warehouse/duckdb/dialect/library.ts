@@ -365,6 +365,16 @@ const toNumber =
     )
   }
 
+/** A function that is an error without its first argument. */
+const ofFirst =
+  (write: (first: Argument, invocation: Invocation) => Written): Write =>
+  (invocation) => {
+    const [first] = invocation.args
+    return first === undefined
+      ? written("unknown", refusal(`not enough arguments for function ${invocation.name}`))
+      : write(first, invocation)
+  }
+
 const toMoment =
   (name: string, type: string, kind: Kind, tolerant = false): Write =>
   ({ args }) => {
@@ -912,14 +922,16 @@ export const calls: Readonly<Record<string, Write>> = {
   TRY_TO_NUMBER: toNumber(true),
   TRY_TO_DECIMAL: toNumber(true),
   TRY_TO_NUMERIC: toNumber(true),
-  TO_DOUBLE: ({ args }) =>
-    args.length === 1
-      ? written("number", `sgj_number(sg_in(${args[0]!.sql}))`)
-      : written("number", `sgj_to_number(sg_in(${args[0]!.sql}), ${asText(args[1]!)})::DOUBLE`),
-  TRY_TO_DOUBLE: ({ args }) =>
-    args.length === 1
-      ? written("number", `try(sgj_number(sg_in(${args[0]!.sql})))`)
-      : written("number", `sgj_try_to_number(sg_in(${args[0]!.sql}), ${asText(args[1]!)})::DOUBLE`),
+  TO_DOUBLE: ofFirst(({ sql }, { args: [, format] }) =>
+    format === undefined
+      ? written("number", `sgj_number(sg_in(${sql}))`)
+      : written("number", `sgj_to_number(sg_in(${sql}), ${asText(format)})::DOUBLE`)
+  ),
+  TRY_TO_DOUBLE: ofFirst(({ sql }, { args: [, format] }) =>
+    format === undefined
+      ? written("number", `try(sgj_number(sg_in(${sql})))`)
+      : written("number", `sgj_try_to_number(sg_in(${sql}), ${asText(format)})::DOUBLE`)
+  ),
   TO_DATE: toMoment("to_date", "DATE", "date"),
   DATE: toMoment("to_date", "DATE", "date"),
   TRY_TO_DATE: toMoment("to_date", "DATE", "date", true),
@@ -1065,21 +1077,28 @@ export const calls: Readonly<Record<string, Write>> = {
       : written("number", `quantile_cont((${numeric(x!)})::DOUBLE, ${p.sql})${tail(rest)}`),
   MIN_BY: valueBy("arg_min"),
   MAX_BY: valueBy("arg_max"),
-  BOOLAND_AGG: (invocation) =>
-    written("boolean", aggregate(invocation, "bool_and", truth(invocation.args[0]!))),
-  BOOLOR_AGG: (invocation) =>
-    written("boolean", aggregate(invocation, "bool_or", truth(invocation.args[0]!))),
-  BOOLXOR_AGG: (invocation) =>
-    written("boolean", `(count_if(${truth(invocation.args[0]!)})${tail(invocation)} = 1)`),
-  BITAND_AGG: (invocation) =>
-    written("number", aggregate(invocation, "system.main.bit_and", invocation.args[0]!.sql)),
-  BITOR_AGG: (invocation) =>
-    written("number", aggregate(invocation, "system.main.bit_or", invocation.args[0]!.sql)),
-  BITXOR_AGG: (invocation) =>
-    written("number", aggregate(invocation, "system.main.bit_xor", invocation.args[0]!.sql)),
-  HLL: (invocation) =>
-    written("number", aggregate(invocation, "approx_count_distinct", invocation.args[0]!.sql)),
-  SKEW: (invocation) => written("number", aggregate(invocation, "skewness", invocation.args[0]!.sql)),
+  BOOLAND_AGG: ofFirst((first, invocation) =>
+    written("boolean", aggregate(invocation, "bool_and", truth(first)))
+  ),
+  BOOLOR_AGG: ofFirst((first, invocation) =>
+    written("boolean", aggregate(invocation, "bool_or", truth(first)))
+  ),
+  BOOLXOR_AGG: ofFirst((first, invocation) =>
+    written("boolean", `(count_if(${truth(first)})${tail(invocation)} = 1)`)
+  ),
+  BITAND_AGG: ofFirst((first, invocation) =>
+    written("number", aggregate(invocation, "system.main.bit_and", first.sql))
+  ),
+  BITOR_AGG: ofFirst((first, invocation) =>
+    written("number", aggregate(invocation, "system.main.bit_or", first.sql))
+  ),
+  BITXOR_AGG: ofFirst((first, invocation) =>
+    written("number", aggregate(invocation, "system.main.bit_xor", first.sql))
+  ),
+  HLL: ofFirst((first, invocation) =>
+    written("number", aggregate(invocation, "approx_count_distinct", first.sql))
+  ),
+  SKEW: ofFirst((first, invocation) => written("number", aggregate(invocation, "skewness", first.sql))),
   GROUPING_ID: named("number", "grouping"),
   RATIO_TO_REPORT: ratio,
   CONDITIONAL_TRUE_EVENT: conditionalTrue,

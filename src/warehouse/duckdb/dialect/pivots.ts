@@ -28,7 +28,7 @@ const bracketsAt = (context: Context, open: number): Brackets | undefined => {
   if (close === undefined) return undefined
   const inside = tokens[open]!.depth + 1
   const list = find(context, open + 1, close, (token) => isWord(token, "IN") && token.depth === inside)
-  const listEnd = partner.get(list + 1)
+  const listEnd = tokens[list + 1]?.text === "(" ? partner.get(list + 1) : undefined
   return list < 0 || listEnd === undefined ? undefined : { open, close, list, listEnd }
 }
 
