@@ -17,7 +17,7 @@ import { bytes, iso, plural, seconds, sentence } from "../platform/core/format.j
 import type { QuotaExceeded } from "../quota/Quota.js"
 import { limitName } from "../quota/Quota.js"
 import type { Code } from "../observe/Activity.js"
-import { warehouseCode } from "../tools/errorCodes.js"
+import { mayWorkLater, warehouseCode } from "../tools/errorCodes.js"
 import type { RequestError } from "../tools/Tool.js"
 import type { Lateness, Reason } from "../warehouse/Warehouse.js"
 import { WarehouseError } from "../warehouse/Warehouse.js"
@@ -466,7 +466,7 @@ export const fromError = (
     case "WarehouseError": {
       const { code, retryable: mayRetry } = warehouseCode[error.reason]
       const isLate = error.reason === "StatementTimeout"
-      const retryable = mayRetry || (isLate && mayPass(error))
+      const retryable = mayWorkLater(error)
       const suggestions = error.suggestions ?? []
       const isOwnBound = error.ownBound === true
       const words = (isOwnBound || outside.has(error.reason) ? identity : quote)(sentence(error.description))

@@ -110,8 +110,8 @@ const paramsProblem = (
   const meta = params?.["_meta"]
   if (meta !== undefined && !Predicate.isReadonlyRecord(meta)) return "params._meta: expected an object"
   const token = meta?.["progressToken"]
-  if (token !== undefined && typeof token !== "string" && !Number.isSafeInteger(token)) {
-    return "params._meta: not valid (a progressToken is a text or a whole number)"
+  if (token !== undefined && !isId(token)) {
+    return `params._meta: not valid (a progressToken is a whole number or a text of ${MAX_ID_LENGTH} characters at most)`
   }
   if (isNotification) return undefined
   // The 2026 era has no handshake, and says so itself.
@@ -155,13 +155,13 @@ const withoutNulls = (params: Members): Members => {
 
 const idOf = (value: unknown): Id | undefined => {
   const id = Predicate.isReadonlyRecord(value) ? value["id"] : undefined
-  return typeof id === "string" || (typeof id === "number" && Number.isFinite(id))
-    ? JSON.stringify(id)
-    : undefined
+  return isShort(id) || (typeof id === "number" && Number.isFinite(id)) ? JSON.stringify(id) : undefined
 }
 
-const isId = (id: unknown): boolean =>
-  typeof id === "string" ? id.length <= MAX_ID_LENGTH : Number.isSafeInteger(id)
+/** What an answer repeats of its request is bounded. */
+const isShort = (id: unknown): boolean => typeof id === "string" && id.length <= MAX_ID_LENGTH
+
+const isId = (id: unknown): boolean => isShort(id) || Number.isSafeInteger(id)
 
 /** What is wrong with the frame of a message. */
 const frameProblem = (value: Members): string | undefined => {

@@ -1,6 +1,6 @@
 /** Under which code a failure is counted, logged and told. A new error does not compile until it has its code here. */
 import type { Code } from "../observe/Activity.js"
-import type { Reason } from "../warehouse/Warehouse.js"
+import type { Reason, WarehouseError } from "../warehouse/Warehouse.js"
 import type { RequestError } from "./Tool.js"
 
 /** Of the warehouse: the code, and whether the same call may work later. */
@@ -25,6 +25,10 @@ export const warehouseCode: {
   ServerFault: { code: "WAREHOUSE_SERVER_FAULT", retryable: true },
   Unknown: { code: "WAREHOUSE_UNKNOWN", retryable: false }
 }
+
+/** May the same call work later? That a slow warehouse did not end a statement in time is not the statement's fault. */
+export const mayWorkLater = ({ lateness, reason }: WarehouseError): boolean =>
+  warehouseCode[reason].retryable || (reason === "StatementTimeout" && lateness?.fault === "warehouse")
 
 /** Of our own. */
 const codes: { readonly [T in Exclude<RequestError["_tag"], "WarehouseError" | "ToolError">]: Code } = {

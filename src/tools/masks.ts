@@ -75,7 +75,7 @@ export type Look = (request: {
 }) => Effect.Effect<
   {
     readonly rows: ReadonlyArray<Row>
-    readonly truncated: { readonly reason: string } | undefined
+    readonly truncated: { readonly reason: "rows" | "bytes" | "quota" } | undefined
     readonly partial: boolean
     readonly cutCells: number
   },
@@ -123,11 +123,28 @@ export const seen =
 export const fingerprint = ({ masks }: Pick<TierPolicy, "masks">): string =>
   MaskRules.isEmpty(masks) ? "" : JSON.stringify(Object.entries(masks).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-const withoutTable = (table: MaskRules.Table): StatementRejected =>
+type Looked = Pick<Effect.Effect.Success<ReturnType<Look>>, "partial" | "truncated">
+
+/** Why a look-up is not whole, and what helps. */
+const incomplete = ({ partial, truncated }: Looked): string => {
+  switch (truncated?.reason) {
+    case "quota":
+      return "the quota of result bytes is used up; call get_limits for its reset time and tell the user"
+    case "rows":
+    case "bytes":
+      return "it has more than is looked up; name another table"
+    case undefined:
+      return partial
+        ? "the warehouse kept a part of the answer alone; repeat it once"
+        : "the warehouse told none, or cut some; name another table"
+  }
+}
+
+const withoutTable = (table: MaskRules.Table, looked: Looked): StatementRejected =>
   new StatementRejected({
     code: "OBJECT_NOT_ALLOWED",
     reason: `the columns of ${Names.written(...table)} could not all be looked up, so that they cannot be masked`,
-    hint: "call get_limits: a quota of bytes may be used up; else name another table"
+    hint: incomplete(looked)
   })
 
 const noReads = "what it reads is not looked up"
@@ -170,7 +187,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       const sql = `DESCRIBE TABLE ${yield* Names.quoted(table)}`
       const described = yield* ask(sql, ["name", "type", "expression"], { maxRows: MAX_COLUMNS })
       const { rows } = described
-      if (!LookUps.isWhole(described) || rows.length === 0) return yield* withoutTable(table)
+      if (!LookUps.isWhole(described) || rows.length === 0) return yield* withoutTable(table, described)
       return columnsOf(rows)
     })
     const show = Effect.fnUntraced(function* (
@@ -180,7 +197,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
       const { keep, sql } = yield* LookUps.showOne(kind, table, dialect)
       const shown = yield* ask(sql, pick, { keep, maxRows: 10 })
       // A row that had no room is no proof that there is none: a table must not be taken for one that is not there.
-      return shown.truncated === undefined && !shown.partial ? shown : yield* withoutTable(table)
+      return shown.truncated === undefined && !shown.partial ? shown : yield* withoutTable(table, shown)
     })
     const { rows } = yield* show("TABLES", ["name", "kind", "is_dynamic"])
     const views = rows.length > 0 ? undefined : yield* show("VIEWS", ["name", "text"])

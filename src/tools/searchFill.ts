@@ -24,7 +24,7 @@ import type { Cell } from "../warehouse/Warehouse.js"
 import { CallPolicy, hasTool } from "./CallPolicy.js"
 import { CallNotes, CurrentNotes } from "./callNotes.js"
 import * as Refresh from "./core/Refresh.js"
-import { codeOf } from "./errorCodes.js"
+import { codeOf, mayWorkLater } from "./errorCodes.js"
 import { kindOf, tableFlags } from "./ListTables.js"
 import * as Catalog from "./catalog.js"
 import * as LookUps from "./lookUps.js"
@@ -108,6 +108,14 @@ const decisionOf = (exit: Exit.Exit<unknown, RequestError>): string =>
         onNone: () => (Cause.isInterruptedOnly(exit.cause) ? "cancelled" : "INTERNAL")
       })
 
+/** It failed at the warehouse, and may work later. */
+const isOfWarehouse = (exit: Exit.Exit<unknown, RequestError>): boolean =>
+  exit._tag === "Failure" &&
+  Option.exists(
+    Cause.failureOption(exit.cause),
+    (error) => error._tag === "WarehouseError" && mayWorkLater(error)
+  )
+
 const scopeOf = (what: string): string => (what === "DATABASES" || what === "WAREHOUSES" ? "" : " IN ACCOUNT")
 
 /** What is wrong with one database or schema, and says nothing about the others. */
@@ -135,8 +143,9 @@ export const make = Effect.gen(function* () {
       const { client: name, tier } = warehouse.dialect === "duckdb" ? principal : client
       const notes = new CallNotes(audit.withoutLimits !== true)
       const started = yield* monotonicMillis
-      const record = (decision: string) =>
+      const record = (exit: Exit.Exit<unknown, RequestError>) =>
         Effect.suspend(() => {
+          const decision = decisionOf(exit)
           const { bytes, queryId, ranAs, rows, statement, wouldRefuse } = notes.all
           return audit.record({
             client: client.client,
@@ -144,7 +153,7 @@ export const make = Effect.gen(function* () {
             tool: Query.SEARCH,
             statement: statement ?? sql,
             decision,
-            outcome: outcomeOf(decision, notes.wasSubmitted),
+            outcome: outcomeOf(decision, notes.wasSubmitted, isOfWarehouse(exit)),
             rows,
             bytes,
             ms: Math.round(now() - started),
@@ -190,7 +199,7 @@ export const make = Effect.gen(function* () {
         .pipe(
           Effect.provideService(CurrentNotes, notes),
           Effect.provideService(CurrentPrincipal, { ...client, onBehalfOf: principal.client }),
-          Effect.onExit((exit) => notes.whenSettled(record(decisionOf(exit))))
+          Effect.onExit((exit) => notes.whenSettled(record(exit)))
         )
     })
 

@@ -111,8 +111,16 @@ const answered: ReadonlyArray<Row> = [
   {
     what: "an id that is too long",
     said: `{"jsonrpc":"2.0","id":"${"x".repeat(300)}",${ping}}`,
-    id: "x".repeat(300),
-    code: -32600
+    id: null,
+    code: -32600,
+    message: /256 characters/
+  },
+  {
+    what: "a progressToken that is too long",
+    said: `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"progressToken":"${"x".repeat(300)}"}}}`,
+    id: 1,
+    code: -32602,
+    message: /progressToken/
   },
   { what: "a batch", said: `[{"jsonrpc":"2.0","id":1,${ping}}]`, id: 1, code: -32600, message: /[Bb]atch/ },
   { what: "an empty batch", said: "[]", id: null, code: -32600, message: /[Bb]atch/ },

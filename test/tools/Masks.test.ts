@@ -87,6 +87,27 @@ describe("what is looked up for masks", () => {
     })
   )
 
+  it.effect.each<readonly [string, Partial<Effect.Effect.Success<ReturnType<Masks.Look>>>, RegExp]>([
+    ["a quota", { truncated: { reason: "quota" } }, /^the quota of result bytes is used up; call get_limits/],
+    ["the size of its answer", { truncated: { reason: "bytes" } }, /^it has more than is looked up/],
+    ["a part that is not kept", { partial: true }, /^the warehouse kept a part of the answer alone/],
+    ["an answer without a column", {}, /^the warehouse told none/]
+  ])("tells %s as the cause where columns are not all known", ([, how, cause]) =>
+    Effect.gen(function* () {
+      const { masks, ofCall } = yield* setUp
+      const T = ["D", "S", "T"]
+      const whole = { rows: [], truncated: undefined, partial: false, cutCells: 0 }
+      const look: Masks.Look = ({ keep = () => true, statement: { sql } }) =>
+        Effect.succeed(
+          sql === tablesLike("T")
+            ? { ...whole, rows: [["T", "TABLE", "N"]].filter(keep) }
+            : { ...whole, ...how }
+        )
+      const error = yield* Effect.flip(masks.learn(ofCall, "", look, gate, { tables: [], below: [T] }))
+      expect(error).toMatchObject({ code: "OBJECT_NOT_ALLOWED", hint: expect.stringMatching(cause) })
+    })
+  )
+
   it.effect("says that what a view reads is not there, and of what a statement names the error", () =>
     Effect.gen(function* () {
       const { masks, ofCall } = yield* setUp

@@ -27,7 +27,7 @@ import * as SearchIndex from "../../src/tools/SearchIndex.js"
 import * as ToolInput from "../../src/tools/input.js"
 import type * as Tool from "../../src/tools/Tool.js"
 import { ToolError } from "../../src/tools/Tool.js"
-import type { Warehouse } from "../../src/warehouse/Warehouse.js"
+import type { Warehouse, WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as FakeWarehouse from "./fakeWarehouse.js"
 import { expectValid } from "./schemas.js"
 
@@ -48,7 +48,7 @@ export const requestId = "0f8fad5b-d9cb-469f-a165-708677289501"
 export interface GuardOptions {
   /** Of each call; the same one for all when absent, which a real warehouse takes for one call. */
   readonly nextId?: () => string
-  readonly refuse?: Refusal
+  readonly refuse?: Refusal | WarehouseError
   readonly bytesLeft?: number
   readonly attemptMs?: number
   readonly warnings?: ReadonlyArray<QuotaStatus>

@@ -240,7 +240,9 @@ export const describe = (relation: Relation): Table =>
     }))
   )
 
+/** Empty where the query of the view is withheld, as Snowflake has it of a secure view. */
 function viewDdl(relation: Relation): string {
+  if (relation.query === "") return ""
   const columns = relation.columns.map((column) =>
     column.comment === null
       ? written(column.name)

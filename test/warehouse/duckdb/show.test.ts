@@ -165,6 +165,8 @@ describe("DESCRIBE and GET_DDL", () => {
         ]
       ]
     })
+    // The query is withheld.
+    expect(Show.getDdl({ ...found("D1", "PUBLIC", "ORDERS_VIEW"), query: "" }, "DDL").rows).toEqual([[""]])
     expect(Show.getDdl(found("D1", "PUBLIC", "ORDERS_VIEW"), "DDL").rows[0]?.[0]).toBe(
       "CREATE OR REPLACE VIEW ORDERS_VIEW (\n\tA COMMENT 'key',\n\t\"b c\"\n) COMMENT='it''s a comment'\nAS\nSELECT 1 AS A;"
     )
