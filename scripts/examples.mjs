@@ -8,6 +8,7 @@ const examples = [
   ["Your own tool beside ours", "ownTool"],
   ["A test of it, without a warehouse and without waiting", "ownToolTest"],
   ["A test of a store of your own against the contract of all stores", "ownContract"],
+  ["A warehouse of your own", "ownWarehouse"],
   ["Our breaker and limiter in front of any Effect", "guardAnything"]
 ]
 const blocks = examples

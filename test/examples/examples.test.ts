@@ -8,6 +8,8 @@ import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as GuardAnything from "./guardAnything.js"
 import * as OwnTool from "./ownTool.js"
 import * as OwnToolTest from "./ownToolTest.js"
+import * as OwnWarehouse from "./ownWarehouse.js"
+import * as WarehouseContract from "../../src/warehouse/WarehouseContract.js"
 
 describe("the examples of the documentation", () => {
   it("each is under 50 lines", () => {
@@ -64,5 +66,31 @@ describe("the examples of the documentation", () => {
       for (let i = 0; i < 3; i++) yield* Effect.flip(broken)
       assert.deepStrictEqual(lines, ["api circuit open: 3 consecutive failures"])
     }).pipe(Effect.provide(Layer.merge(GuardAnything.layer, Logger.replace(Logger.defaultLogger, logger))))
+  })
+
+  describe("a warehouse of your own keeps the contract of all", () => {
+    let ids = 0
+    /** Knows `rows N`, `echo N` and `endless`. */
+    const client: OwnWarehouse.Client["Type"] = (sql, binds, signal) => {
+      const [word, count] = sql.split(" ")
+      const columns = [{ name: "N", type: "NUMBER(38,0)", nullable: true }]
+      const id = String(++ids)
+      if (word === "rows")
+        return Promise.resolve({ id, columns, rows: Array.from({ length: Number(count) }, (_, n) => [n]) })
+      if (word === "echo") return Promise.resolve({ id, columns, rows: [binds] })
+      if (word !== "endless")
+        return Promise.reject(new Error(word === "missing" ? "no such table" : "syntax error"))
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("aborted")))
+      })
+    }
+    const layer = Layer.provide(OwnWarehouse.layer, Layer.succeed(OwnWarehouse.Client, client))
+    const cases = WarehouseContract.cases({
+      rows: (count) => `rows ${count}`,
+      endless: "endless",
+      echo: (count) => `echo ${count}`,
+      missing: "missing"
+    })
+    it.live.each(cases)("$name", ({ run }) => Effect.provide(run, layer))
   })
 })
