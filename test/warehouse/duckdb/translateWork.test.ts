@@ -33,6 +33,7 @@ const hostile: ReadonlyArray<readonly [string, string]> = [
     "long rows that are compared with many",
     `SELECT (${"x".repeat(40_000)}, b) IN (${list("(1, 2)", 6_000)})`
   ],
+  ["a long list by many names", `SELECT ${list("a", 3_000)} FROM t ORDER BY ${list("b", 3_000)}`],
   ["windows of windows", `SELECT SUM(a) OVER w40 FROM t WINDOW w0 AS (ORDER BY a), ${windows(40)}`],
   ["a window of itself", "SELECT SUM(a) OVER w FROM t WINDOW w AS (ORDER BY SUM(a) OVER w)"],
   [

@@ -336,7 +336,8 @@ const sorted = (list: Array<Piece>, work: Work): void => {
     const piece = list[at]!
     const before = list[at - 1]
     const next = list[at + 1]
-    work.look(items.length)
+    // Names are compared without their case.
+    work.look(16 * items.length)
     if (piece.mark !== undefined && sortEnds.has(piece.mark)) break
     if (before?.mark !== "BY" && before?.mark !== ",") continue
     if (next !== undefined && !(next.mark !== undefined && sortFollows.has(next.mark))) {
