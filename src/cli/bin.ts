@@ -125,15 +125,13 @@ const load = (
   }
 }
 
-/** Where nothing says which warehouse is served, an account that is set is meant. */
-const loadForCheck = (from: ReturnType<typeof fromOf>) => {
-  const account = ServerConfig.load({ ...from, account: true })
-  return from.connection === undefined
-    ? Effect.flatMap(ServerConfig.load(from), (loaded) =>
-        ServerConfig.choosesWarehouse(loaded) ? Effect.succeed(loaded) : account
-      )
-    : account
-}
+/** With the account, unless the embedded warehouse is meant. */
+const loadForCheck = (from: ReturnType<typeof fromOf>) =>
+  Effect.flatMap(ServerConfig.load({ ...from, account: false }), (loaded) =>
+    ServerConfig.meansEmbedded(loaded, from.connection)
+      ? ServerConfig.load(from)
+      : ServerConfig.load({ ...from, account: true })
+  )
 
 /** A server that runs is operated although a file was broken since: only its address is needed. */
 const loadForAdmin = (configPath: string | undefined, isAddressed: boolean) =>

@@ -369,13 +369,19 @@ export const hasOwnData = ({ database, load }: Settings["duckdb"]): boolean =>
   database !== undefined || load.length > 0
 
 /**
- * Whether anything says which warehouse is served: the default one is what is left where nothing does.
+ * Whether a command that looks at the warehouse which is served means the embedded one. Where nothing says which one is
+ * served it is the default, and an account is meant, as by a connection that is named.
  *
  * @since 0.1.0
  * @category getters
  */
-export const choosesWarehouse = ({ settings, sources }: Pick<Loaded, "settings" | "sources">): boolean =>
-  hasOwnData(settings.duckdb) || (sources.get("warehouse") ?? { source: "default" }).source !== "default"
+export const meansEmbedded = (
+  { settings, sources }: Pick<Loaded, "settings" | "sources">,
+  connection: string | undefined
+): boolean =>
+  connection === undefined &&
+  settings.warehouse === "duckdb" &&
+  (hasOwnData(settings.duckdb) || (sources.get("warehouse") ?? { source: "default" }).source !== "default")
 
 /**
  * The settings of one section, for what needs no other: where they are all right as `load` reads them, and otherwise

@@ -71,10 +71,7 @@ const hasAccount = ({ snowflake: { accessUrl, account, connection } }: ServerCon
 export const run: Run = (input) =>
   Effect.gen(function* () {
     const { connection, options, settings, source, sources = new Map() } = input
-    const isEmbedded =
-      settings.warehouse === "duckdb" &&
-      connection === undefined &&
-      ServerConfig.choosesWarehouse({ settings, sources })
+    const isEmbedded = ServerConfig.meansEmbedded({ settings, sources }, connection)
     const client = textOption(options, "client")
     const tier = yield* tierOption(input)
     const report = yield* isEmbedded
