@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { lazily } from "../platform/lazily.js"
 import * as UserDirs from "../platform/userDirs.js"
@@ -17,6 +17,7 @@ import * as ServerConfig from "../config/ServerConfig.js"
 import * as Credits from "../quota/Credits.js"
 import type * as DuckDb from "../warehouse/DuckDb.js"
 import * as Warehouse from "../warehouse/Warehouse.js"
+import type { Report } from "../warehouse/snowflake/check.js"
 import * as WarehouseHealth from "../warehouse/WarehouseHealth.js"
 
 /**
@@ -71,6 +72,56 @@ const ownData = Effect.fnUntraced(function* ({ duckdb, warehouse }: ServerConfig
   )
   return data
 })
+
+/**
+ * Opens the embedded warehouse, as a server does that starts, with the files of the user's own: what was found there,
+ * or everything that is wrong; never fails.
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const checkEmbedded = ({ duckdb }: ServerConfig.Settings): Effect.Effect<Report> =>
+  Effect.gen(function* () {
+    const { database, load } = duckdb
+    const isOwn = ServerConfig.hasOwnData(duckdb)
+    const looked = {
+      warehouse: `the embedded warehouse, with ${isOwn ? "files of your own" : "the sample"}`,
+      ...(load.length === 0 ? {} : { files: load.join(", ") }),
+      ...(database === undefined ? {} : { "DuckDB file": database })
+    }
+    const wrong = (
+      wrong: ReadonlyArray<string>,
+      todo: string,
+      warnings: ReadonlyArray<string> = []
+    ): Report => ({
+      facts: looked,
+      warnings,
+      wrong,
+      todo,
+      exitCode: 78
+    })
+    const adapter = yield* Effect.promise(() => import("../warehouse/DuckDb.js"))
+    const data = isOwn ? yield* Effect.either(adapter.ownData({ database, load }, duckdb)) : undefined
+    if (data !== undefined && Either.isLeft(data)) {
+      return wrong(data.left.message.split("\n"), "mend the files, or name others in the section [duckdb]")
+    }
+    const own = data?.right
+    const warnings = own?.notes ?? []
+    const client = yield* adapter.makeEmbedded({ ...duckdb, data: own, processes: 1 })
+    const names = yield* Effect.either(client.names)
+    if (Either.isLeft(names)) {
+      return wrong([names.left.description], "mend what keeps the embedded warehouse from opening", warnings)
+    }
+    return {
+      facts: {
+        ...looked,
+        databases: names.right.databases.map(({ name }) => name).join(", "),
+        ...(own === undefined ? {} : { tables: String(own.tables), rows: String(own.rows) })
+      },
+      warnings,
+      exitCode: 0 as const
+    }
+  }).pipe(Effect.scoped)
 
 /** Where names are looked up that do not say their database and schema: for the gate, the tools and the warehouse. */
 const currentPlace = (

@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Package from "../platform/package.js"
 import { startFaults } from "./startFaults.js"
@@ -14,11 +13,10 @@ import type { Source } from "./Reload.js"
 import * as Server from "./Server.js"
 import * as Principal from "../platform/Principal.js"
 import * as ServerConfig from "../config/ServerConfig.js"
-import type { Report } from "../warehouse/snowflake/check.js"
 import { silent } from "../warehouse/WarehouseHealth.js"
 import { signedIn } from "./Warehouses.js"
 
-export { gate } from "./Warehouses.js"
+export { checkEmbedded, gate } from "./Warehouses.js"
 export { keysPath, layer, stateDirectory } from "./Server.js"
 
 /** The exporter of telemetry, outermost: what runs below is traced. Loaded only where a collector is named. */
@@ -119,56 +117,6 @@ export const loginFaults = ({ snowflake }: ServerConfig.Settings) =>
         faults.map((fault) => ({ setting: fault.setting, message: account.described(fault) }))
       )
   )
-
-/**
- * Opens the embedded warehouse, as a server does that starts, with the files of the user's own: what was found there,
- * or everything that is wrong; never fails.
- *
- * @since 0.1.0
- * @category checks
- */
-export const checkEmbedded = ({ duckdb }: ServerConfig.Settings): Effect.Effect<Report> =>
-  Effect.gen(function* () {
-    const { database, load } = duckdb
-    const isOwn = ServerConfig.hasOwnData(duckdb)
-    const looked = {
-      warehouse: `the embedded warehouse, with ${isOwn ? "files of your own" : "the sample"}`,
-      ...(load.length === 0 ? {} : { files: load.join(", ") }),
-      ...(database === undefined ? {} : { "DuckDB file": database })
-    }
-    const wrong = (
-      wrong: ReadonlyArray<string>,
-      todo: string,
-      warnings: ReadonlyArray<string> = []
-    ): Report => ({
-      facts: looked,
-      warnings,
-      wrong,
-      todo,
-      exitCode: 78
-    })
-    const adapter = yield* Effect.promise(() => import("../warehouse/DuckDb.js"))
-    const data = isOwn ? yield* Effect.either(adapter.ownData({ database, load }, duckdb)) : undefined
-    if (data !== undefined && Either.isLeft(data)) {
-      return wrong(data.left.message.split("\n"), "mend the files, or name others in the section [duckdb]")
-    }
-    const own = data?.right
-    const warnings = own?.notes ?? []
-    const client = yield* adapter.makeEmbedded({ ...duckdb, data: own, processes: 1 })
-    const names = yield* Effect.either(client.names)
-    if (Either.isLeft(names)) {
-      return wrong([names.left.description], "mend what keeps the embedded warehouse from opening", warnings)
-    }
-    return {
-      facts: {
-        ...looked,
-        databases: names.right.databases.map(({ name }) => name).join(", "),
-        ...(own === undefined ? {} : { tables: String(own.tables), rows: String(own.rows) })
-      },
-      warnings,
-      exitCode: 0 as const
-    }
-  }).pipe(Effect.scoped)
 
 /**
  * The identity in the account, or what is wrong; never fails. `tier` is one of the settings.
