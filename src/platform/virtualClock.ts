@@ -15,7 +15,14 @@ export interface Time {
 export const make = (at: Time): { readonly clock: Clock.Clock; readonly set: (time: Time) => void } => {
   const time = MutableRef.make(at)
   const millis = () => Math.floor(MutableRef.get(time).wall)
-  const nanos = () => BigInt(Math.round(MutableRef.get(time).monotonic * 1e6))
+  const nanos = () => {
+    const { monotonic } = MutableRef.get(time)
+    const whole = Math.floor(monotonic)
+    let exact = BigInt(whole) * 1_000_000n + BigInt(Math.round((monotonic - whole) * 1e6))
+    // After 104 days a number has no room for each nanosecond; what reads this as one must not be before the time.
+    while (Number(exact) / 1e6 < monotonic) exact += 1n
+    return exact
+  }
   return {
     clock: {
       [Clock.ClockTypeId]: Clock.ClockTypeId,

@@ -4,6 +4,8 @@ import { roundDown } from "../../src/guard/core/BucketLimits.js"
 import { decimal } from "../../src/observe/Metering.js"
 import type { Operation, Step } from "../../src/observe/Metering.js"
 import * as AuditLog from "../../src/operate/AuditLog.js"
+import { unsafeMonotonicMillis } from "../../src/platform/monotonic.js"
+import * as VirtualClock from "../../src/platform/virtualClock.js"
 import { shortOrLong } from "../utils/long.js"
 
 const operation = (number: number, ...steps: ReadonlyArray<Step>): Operation => ({
@@ -115,7 +117,8 @@ describe("the audit log, read again", () => {
       fc.property(fc.double({ min: 0, max: 3e10, noNaN: true }), (ms) => {
         const decided = roundDown(ms)
         const written = JSON.parse(JSON.stringify(decimal(decided))) as number
-        assert.strictEqual(roundDown(Number(BigInt(Math.round(written * 1e6))) / 1e6), decided)
+        const { clock } = VirtualClock.make({ monotonic: written, wall: 0 })
+        assert.strictEqual(roundDown(unsafeMonotonicMillis(clock)), decided)
       }),
       { numRuns: shortOrLong(3_000, 20_000) }
     )
