@@ -9,7 +9,7 @@
  *
  * A rule reads one construct: it looks at the tokens from its place on and at the pieces before it, and returns
  * pieces and where it ended. What is inside of a construct is read with all rules again, through the context. Rules are
- * found by the kind of a token here, and by the word in `words.ts`.
+ * found by the kind of a token here, and by the word in `keywords.ts`.
  *
  * Total: what no rule knows is written as it came, and DuckDB says what is wrong with it.
  *
@@ -28,7 +28,7 @@ import { refuse, unlessRefused } from "./refusal.js"
 import type { Source } from "./source.js"
 import { isWord } from "./source.js"
 import { numbersFlattenedRows } from "./tableFunctions.js"
-import { quotedName, word } from "./words.js"
+import { quotedName, word } from "./keywords.js"
 import type { Metered } from "./work.js"
 import { make as makeWork } from "./work.js"
 
