@@ -27,7 +27,7 @@ const input = Fields.closed(
     database: Schema.optional(Fields.Name.annotations({ description: "Of names without one." })),
     schema: Schema.optional(Fields.Name.annotations({ description: "Of names without one." })),
     limit: Schema.optional(Fields.limit(100_000, "Default 100.")),
-    timeout_seconds: Schema.optional(Fields.limit(3600, "At most 3600, and get_limits' maximum.")),
+    timeout_seconds: Schema.optional(Fields.limit(3600, "At most 3600, and at most what get_limits tells.")),
     format: Formats.Format
   })
 )

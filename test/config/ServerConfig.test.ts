@@ -362,3 +362,15 @@ describe("ServerConfig", () => {
     )
   })
 })
+
+describe("which warehouse a command means", () => {
+  it.each<readonly [said: string, config: string, connection: string | undefined, isEmbedded: boolean]>([
+    ["nothing: an account", "", undefined, false],
+    ["the embedded one", 'warehouse = "duckdb"', undefined, true],
+    ["files of one's own", '[duckdb]\nload = ["/data/orders.csv"]', undefined, true],
+    ["a connection beside files: its account", '[duckdb]\nload = ["/data/orders.csv"]', "dev", false]
+  ])("%s", async (_, config, connection, isEmbedded) => {
+    const loaded = await Effect.runPromise(load({ [own]: config }))
+    expect(ServerConfig.meansEmbedded(loaded, connection)).toBe(isEmbedded)
+  })
+})

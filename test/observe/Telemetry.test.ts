@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, TestClock } from "effect"
 import * as Guard from "../../src/guard/Guard.js"
-import { EventLoop } from "../../src/platform/eventLoop.js"
+import { EventLoop } from "../../src/platform/EventLoop.js"
 import * as Live from "../../src/platform/Live.js"
 import * as MetricHandles from "../../src/platform/metrics.js"
 import * as Prometheus from "../../src/observe/prometheus.js"

@@ -8,7 +8,6 @@ import * as Emulator from "../../src/emulator/Emulator.js"
 import { run } from "../utils/command.js"
 import { folder } from "../utils/httpProcess.js"
 import { bin, cleanEnv } from "../utils/server.js"
-import { inLongForm } from "../utils/long.js"
 
 const directory: Options["directory"] = {
   users: {
@@ -144,43 +143,40 @@ it.scopedLive(
     })
 )
 
-inLongForm(() => {
-  it.scopedLive(
-    "warns of each privilege beyond reading, also of those by roles that are granted to the role",
-    () =>
-      Effect.gen(function* () {
-        const { check, emulator } = yield* start(own)
-        const heir = yield* check("--client", "heir")
-        expect([
-          heir.status,
-          linesOf(heir.stdout)
-            .filter((line) => !/password/.test(line))
-            .slice(-6)
-        ]).toEqual([
-          0,
-          [
-            "warning: HEIR has the system role SYSADMIN, which may do far more than read",
-            "warning: HEIR has USAGE on PROCEDURE SALES.PUBLIC.P(), which is more than reading",
-            "warning: HEIR may grant SELECT on TABLE SALES.PUBLIC.T to others, which is more than reading",
-            "warning: HEIR has UPDATE on VIEW SALES.PUBLIC.V by the role SALES.EDITOR, which is more than reading",
-            "warning: HEIR has INSERT on TABLE SALES.PUBLIC.ORDERS by the role WRITER, which is more than reading",
-            "ok"
-          ]
-        ])
-        yield* emulator.setFaults({
-          faults: [{ kind: "refusal", where: "query", code: "003001", sql: "SHOW GRANTS" }]
-        })
-        expect((yield* check("--client", "ann")).stdout).toContain(
-          "\nwarning: what READER, PUBLIC may do could not be seen (SHOW GRANTS TO ROLE)\n"
-        )
-      })
-  )
-})
-
-inLongForm(() => {
-  it.scopedLive("counts what active secondary roles may write, and warns of a system role", () =>
+it.scopedLive(
+  "warns of each privilege beyond reading, also of those by roles that are granted to the role",
+  () =>
     Effect.gen(function* () {
-      const shared = (user: string, more = "") => `
+      const { check, emulator } = yield* start(own)
+      const heir = yield* check("--client", "heir")
+      expect([
+        heir.status,
+        linesOf(heir.stdout)
+          .filter((line) => !/password/.test(line))
+          .slice(-6)
+      ]).toEqual([
+        0,
+        [
+          "warning: HEIR has the system role SYSADMIN, which may do far more than read",
+          "warning: HEIR has USAGE on PROCEDURE SALES.PUBLIC.P(), which is more than reading",
+          "warning: HEIR may grant SELECT on TABLE SALES.PUBLIC.T to others, which is more than reading",
+          "warning: HEIR has UPDATE on VIEW SALES.PUBLIC.V by the role SALES.EDITOR, which is more than reading",
+          "warning: HEIR has INSERT on TABLE SALES.PUBLIC.ORDERS by the role WRITER, which is more than reading",
+          "ok"
+        ]
+      ])
+      yield* emulator.setFaults({
+        faults: [{ kind: "refusal", where: "query", code: "003001", sql: "SHOW GRANTS" }]
+      })
+      expect((yield* check("--client", "ann")).stdout).toContain(
+        "\nwarning: what READER, PUBLIC may do could not be seen (SHOW GRANTS TO ROLE)\n"
+      )
+    })
+)
+
+it.scopedLive("counts what active secondary roles may write, and warns of a system role", () =>
+  Effect.gen(function* () {
+    const shared = (user: string, more = "") => `
   [snowflake]
   account = "emulator"
   access_url = "{url}"
@@ -188,78 +184,75 @@ inLongForm(() => {
   password = "${user}'s"
   warehouse = "WH"
   ${more}`
-      const loose = yield* start(shared("ann", 'secondary_roles = "all"'))
-      const { stdout } = yield* loose.check()
-      expect(stdout).toMatch(/\nsecondary roles: WRITER\n/)
-      expect(stdout).toContain("warning: secondary roles are active")
-      expect(stdout).toContain(
-        "READER has INSERT on TABLE SALES.PUBLIC.ORDERS by the secondary role WRITER, which is more than reading"
-      )
-      const root = yield* start(shared("root"))
-      expect((yield* root.check()).stdout).toContain(
-        "\nwarning: ACCOUNTADMIN is a system role; use one that may read"
-      )
-    })
-  )
-})
+    const loose = yield* start(shared("ann", 'secondary_roles = "all"'))
+    const { stdout } = yield* loose.check()
+    expect(stdout).toMatch(/\nsecondary roles: WRITER\n/)
+    expect(stdout).toContain("warning: secondary roles are active")
+    expect(stdout).toContain(
+      "READER has INSERT on TABLE SALES.PUBLIC.ORDERS by the secondary role WRITER, which is more than reading"
+    )
+    const root = yield* start(shared("root"))
+    expect((yield* root.check()).stdout).toContain(
+      "\nwarning: ACCOUNTADMIN is a system role; use one that may read"
+    )
+  })
+)
 
-inLongForm(() => {
-  it.scopedLive("says what is wrong with whose settings, and what to do", () =>
-    Effect.gen(function* () {
-      const { check, emulator } = yield* start(own)
-      const told = (...args: ReadonlyArray<string>) =>
-        Effect.map(check(...args), ({ status, stdout }) => `${status}\n${stdout}`)
-      expect(yield* told("--client", "wrong")).toMatch(
-        /^78\n[^]*\nwrong: user or password is wrong[^\n]*\nto do: correct clients\.wrong\.snowflake\.user and clients\.wrong\.snowflake\.password: /
-      )
-      expect(yield* told("--client", "stranger")).toMatch(
-        /^78\n[^]*\nwrong: the role does not exist or is not granted to the user[^\n]*\nto do: correct clients\.stranger\.snowflake\.role, /
-      )
-      expect(yield* told("--client", "lost")).toMatch(
-        /^78\n[^]*\nwrong: [^\n]*warehouse[^\n]*\nto do: correct clients\.lost\.snowflake\.warehouse/
-      )
-      expect(yield* told("--client", "nobody")).toBe(
-        '78\nwrong: the client nobody has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
-          "to do: set a user and its credential in [clients.nobody.snowflake] or [tiers.default.snowflake]\n"
-      )
-      expect(yield* told("--tier", "silver")).toBe(
-        '78\nwrong: the tier silver has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
-          "to do: set a user and its credential in [tiers.silver.snowflake]\n"
-      )
-      expect(yield* told()).toBe(
-        '78\nwrong: snowflake.identity is "client": each client, or tier, has a user of its own in Snowflake\n' +
-          "to do: say whose login to check: --client ann, --client heir, --client wrong, --client stranger, --client lost, " +
-          "--tier gold\n"
-      )
-      for (const code of ["390420", "390422", "390432"]) {
-        yield* emulator.setFaults({ faults: [{ kind: "refusal", where: "login", code }] })
-        expect(yield* told("--client", "ann")).toMatch(
-          new RegExp(
-            `^78\\n[^]*\\nwrong: a network policy does not let this machine in: [^\\n]*\\[${code}\\]\\nto do: ask an administrator`
-          )
-        )
-      }
-      yield* emulator.setFaults({ faults: [{ kind: "status", status: 403, where: "login" }] })
+it.scopedLive("says what is wrong with whose settings, and what to do", () =>
+  Effect.gen(function* () {
+    const { check, emulator } = yield* start(own)
+    const told = (...args: ReadonlyArray<string>) =>
+      Effect.map(check(...args), ({ status, stdout }) => `${status}\n${stdout}`)
+    expect(yield* told("--client", "wrong")).toMatch(
+      /^78\n[^]*\nwrong: user or password is wrong[^\n]*\nto do: correct clients\.wrong\.snowflake\.user and clients\.wrong\.snowflake\.password: /
+    )
+    expect(yield* told("--client", "stranger")).toMatch(
+      /^78\n[^]*\nwrong: the role does not exist or is not granted to the user[^\n]*\nto do: correct clients\.stranger\.snowflake\.role, /
+    )
+    expect(yield* told("--client", "lost")).toMatch(
+      /^78\n[^]*\nwrong: [^\n]*warehouse[^\n]*\nto do: correct clients\.lost\.snowflake\.warehouse/
+    )
+    expect(yield* told("--client", "nobody")).toBe(
+      '78\nwrong: the client nobody has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
+        "to do: set a user and its credential in [clients.nobody.snowflake] or [tiers.default.snowflake]\n"
+    )
+    expect(yield* told("--tier", "silver")).toBe(
+      '78\nwrong: the tier silver has no user of its own in Snowflake, and snowflake.identity is "client"\n' +
+        "to do: set a user and its credential in [tiers.silver.snowflake]\n"
+    )
+    expect(yield* told()).toBe(
+      '78\nwrong: snowflake.identity is "client": each client, or tier, has a user of its own in Snowflake\n' +
+        "to do: say whose login to check: --client ann, --client heir, --client wrong, --client stranger, --client lost, " +
+        "--tier gold\n"
+    )
+    for (const code of ["390420", "390422", "390432"]) {
+      yield* emulator.setFaults({ faults: [{ kind: "refusal", where: "login", code }] })
       expect(yield* told("--client", "ann")).toMatch(
-        /^78\n[^]*\nwrong: [^\n]*refuses this machine[^]*network policy/
+        new RegExp(
+          `^78\\n[^]*\\nwrong: a network policy does not let this machine in: [^\\n]*\\[${code}\\]\\nto do: ask an administrator`
+        )
       )
-    })
-  )
+    }
+    yield* emulator.setFaults({ faults: [{ kind: "status", status: 403, where: "login" }] })
+    expect(yield* told("--client", "ann")).toMatch(
+      /^78\n[^]*\nwrong: [^\n]*refuses this machine[^]*network policy/
+    )
+  })
+)
 
-  it.scopedLive("logs in once a run, whatever comes of it: a refused password is not tried again", () =>
-    Effect.gen(function* () {
-      const { check, emulator } = yield* start(own)
-      const logins = Effect.map(emulator.state, ({ requests }) => requests["Login"] ?? 0)
-      for (const [client, code] of [
-        ["ann", 0],
-        ["wrong", 78],
-        ["stranger", 78],
-        ["lost", 78]
-      ] as const) {
-        const before = yield* logins
-        const { status, stdout } = yield* check("--client", client)
-        expect([client, status, (yield* logins) - before], stdout).toEqual([client, code, 1])
-      }
-    })
-  )
-})
+it.scopedLive("logs in once a run, whatever comes of it: a refused password is not tried again", () =>
+  Effect.gen(function* () {
+    const { check, emulator } = yield* start(own)
+    const logins = Effect.map(emulator.state, ({ requests }) => requests["Login"] ?? 0)
+    for (const [client, code] of [
+      ["ann", 0],
+      ["wrong", 78],
+      ["stranger", 78],
+      ["lost", 78]
+    ] as const) {
+      const before = yield* logins
+      const { status, stdout } = yield* check("--client", client)
+      expect([client, status, (yield* logins) - before], stdout).toEqual([client, code, 1])
+    }
+  })
+)

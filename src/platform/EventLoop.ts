@@ -2,7 +2,8 @@
  * How late the event loop of this process is: what every answer waits, whatever else is slow.
  *
  * Measured by Node's own timer (`monitorEventLoopDelay`), on the real clock. Two monitors are begun anew in turns, and
- * the older one is read: what is read is always of the last half to whole {@link WINDOW_MS}.
+ * the older one is read: what is read is always of the last half to whole {@link WINDOW_MS}. For people and alerts: the
+ * ladder of modes measures by itself (`guard/Degradation`), since it has to decide within seconds and on Effect's clock.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

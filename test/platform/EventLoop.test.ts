@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import * as EventLoop from "../../src/platform/eventLoop.js"
+import * as EventLoop from "../../src/platform/EventLoop.js"
 
 const BLOCKED_MS = 500
 
