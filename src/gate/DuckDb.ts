@@ -41,6 +41,7 @@ import type { Allowed, Reference } from "./duckdb/names.js"
 import { refused } from "./duckdb/objects.js"
 import * as Rules from "./duckdb/rules.js"
 import * as Parser from "./duckdb/parser.js"
+import { spelled } from "./duckdb/tree.js"
 import * as Lru from "../platform/core/Lru.js"
 
 export type { Parser, Reply } from "./duckdb/parser.js"
@@ -180,8 +181,8 @@ const metadata = (
 
 /** Rules about objects see tables, and not what a function reads by a name in a string. */
 const tellsOfObjects = (name: string, { allowFunctions }: ReadOnly.Policy): boolean =>
-  mayReadByName(name.toUpperCase()) &&
-  !allowFunctions.some((allowed) => allowed.toUpperCase() === name.toUpperCase())
+  mayReadByName(Identifier.upperAscii(name)) &&
+  !allowFunctions.some((allowed) => Identifier.upperAscii(allowed) === Identifier.upperAscii(name))
 
 /** What tells the values that a type names: those of a masked column, where it is an ENUM. */
 const tellsOfTypes = new Set(["enum_first", "enum_last", "enum_range", "enum_range_boundary", "typeof"])
@@ -227,7 +228,7 @@ const masks = ({ masking }: ReadOnly.Policy): MaskRules.Masking | undefined =>
  */
 const readsOnly = (references: ReadonlyArray<Reference>, decided: Masking.Masked["reads"]): boolean => {
   const names = (tables: ReadonlyArray<ReadonlyArray<string>>): string =>
-    JSON.stringify(tables.map((parts) => JSON.stringify(parts.map(Identifier.upper))).sort())
+    JSON.stringify(tables.map((parts) => JSON.stringify(parts.map(Identifier.upperAscii))).sort())
   const tables = references
     .map(({ parts }) => parts)
     // Also under the name that the embedded warehouse gives it.
@@ -436,15 +437,26 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       const tree = yield* parse(emit(statement.right.slice(from), duckdb))
       if (Either.isLeft(tree)) return Either.left({ ...tree.left, position: undefined })
       const policy = ReadOnly.defaultPolicy
-      const { ctes, functions, problem, references } = inspect(tree.right.statement, allowedBy(policy))
+      const { ctes, functions, problem, references, tellsTypes } = inspect(
+        tree.right.statement,
+        allowedBy(policy)
+      )
       if (problem !== undefined) return Either.left({ ...problem, position: undefined })
       const byName = functions.find((name) => tellsOfObjects(name, policy))
       if (byName !== undefined) return Either.left(Names.readsByName(byName, undefined))
-      const byType = functions.find((name) => tellsOfTypes.has(name.toLowerCase()))
+      const byType = functions.find((name) => tellsOfTypes.has(Identifier.lowerAscii(name)))
       if (byType !== undefined)
         return reject(
           "FUNCTION_NOT_ALLOWED",
           `the function ${byType.toUpperCase()} tells the values of a type, which may be those of a masked column`
+        )
+      const catalog = references.find(({ parts }) =>
+        parts.slice(0, -1).some((part) => Identifier.lowerAscii(part) === "information_schema")
+      )
+      if (tellsTypes || catalog !== undefined)
+        return reject(
+          "OBJECT_NOT_ALLOWED",
+          `${catalog === undefined ? "DESCRIBE, SUMMARIZE or PIVOT" : spelled(catalog.parts)} tells the values of a type, which may be those of a masked column`
         )
       return Either.right({
         tables: references.map(({ parts }) => Rules.ofView(parts, { database, schema })),

@@ -35,6 +35,17 @@ export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /**
+ * A name in upper case, but for letters beyond ASCII. DuckDB compares names so: JavaScript's own makes an `S` of `ſ`, and its
+ * lower case a `k` of the Kelvin sign, so that what is decided by them may be another name than DuckDB reads.
+ */
+export const upperAscii = (name: string): string =>
+  name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+
+/** The same in lower case. */
+export const lowerAscii = (name: string): string =>
+  name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
+/**
  * A name in upper case, letter by letter: a letter whose upper case is another number of letters stays as it is, or
  * `MAßE` and `MASSE` would be one name. What DuckDB takes for the same name, where it folds ASCII alone, is the same so.
  */

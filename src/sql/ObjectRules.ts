@@ -10,6 +10,7 @@
  *  - Snowflake's own database, whose views tell of everything in the account, needs a rule that names it
  *    as soon as there is any rule.
  */
+import { upperAscii } from "./Identifier.js"
 
 /**
  * A name as the warehouse compares it, one entry a part; in a rule `undefined` is any name.
@@ -43,14 +44,14 @@ export const syntax =
 
 const part = /\*|[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+"/g
 
-/** Letters beyond ASCII keep their case: DuckDB does not fold those, and no more is allowed than a rule names. */
-const fold = (name: string): string => name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
-
 const exact = (name: string): string => name
 const upper = (name: string): string => name.toUpperCase()
 
-/** How names are compared with what is allowed, and with what is denied: that is wider, or a spelling would escape it. */
-const forAllow = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? fold : exact)
+/**
+ * How names are compared with what is allowed, no more than a rule names, and with what is denied: that is wider, or a
+ * spelling would escape it.
+ */
+const forAllow = (ignoreCase: boolean): ((name: string) => string) => (ignoreCase ? upperAscii : exact)
 const forDeny = upper
 
 const parse = (rule: string, compared: (name: string) => string): Pattern =>

@@ -7,7 +7,7 @@ import { withLayer } from "../utils/withLayer.js"
 
 const policy: ReadOnly.Policy = {
   allowFunctions: [],
-  objects: { allow: [], deny: ["D.PUBLIC.SECRET"] },
+  objects: { allow: [], deny: ["D.PUBLIC.SECRET", "D.PUBLIC.BANK", 'D.PUBLIC."\u00C4"'] },
   database: "D"
 }
 
@@ -44,6 +44,11 @@ const roads = [
   'WITH x AS (SELECT 1 AS "secret") SELECT * FROM x, SECRET',
   'WITH SECRET AS (SELECT 1) SELECT * FROM "Secret"',
   "SELECT * FROM (WITH secret AS (SELECT 1) FROM secret) a, secret",
+  // The Kelvin sign is no K to DuckDB, nor the long s an S: JavaScript's lower and upper case make them one.
+  'WITH "BAN\u212A" AS (SELECT 1) SELECT * FROM BANK',
+  'WITH RECURSIVE "BAN\u212A" AS (SELECT 1 UNION ALL SELECT * FROM BANK) FROM "BAN\u212A"',
+  'WITH "\u017FECRET" AS (SELECT 1) SELECT * FROM SECRET',
+  'WITH "\u00E4" AS (SELECT 1) SELECT * FROM "\u00C4"',
   "SELECT * FROM secret PIVOT (sum(a) FOR b IN (1))",
   "SHOW TABLES",
   "SHOW COLUMNS IN TABLE secret",

@@ -115,22 +115,54 @@ it.live.each(someOrAll(macros, 1))(
     }).pipe(Effect.scoped)
 )
 
-it.live.each(["enum_range(NULL::STATES)", "typeof(STATE)", "enum_first(STATE)"])(
-  "shows nothing by a view that tells the values of the type of a masked column: %s",
-  (expression) =>
-    Effect.gen(function* () {
-      const call = yield* serving({ "SHOP.PUBLIC.CUSTOMERS.STATE": "null" }, [
-        `CREATE TYPE STATES AS ENUM ('${needles[0] ?? ""}')`,
-        `CREATE TABLE CUSTOMERS (ID BIGINT, STATE STATES)`,
-        `CREATE TABLE ORDERS (ID BIGINT, STATE STATES)`,
-        `INSERT INTO ORDERS VALUES (1, NULL)`,
-        `CREATE VIEW V_TYPE AS SELECT ${expression} AS E FROM ORDERS`
+it.live("takes no CTE of a view for a table whose name differs in letters that DuckDB does not fold", () =>
+  Effect.gen(function* () {
+    const ctes = [
+      ["BAN\u212A", "BANK"],
+      ["\u017FAFE", "SAFE"],
+      ["\u00E4", "\u00C4"]
+    ] as const
+    const call = yield* serving(
+      Object.fromEntries(ctes.map(([, table]) => [`SHOP.PUBLIC."${table}".S`, "null"])),
+      ctes.flatMap(([cte, table], at) => [
+        `CREATE TABLE "${table}" (ID BIGINT, S VARCHAR)`,
+        `INSERT INTO "${table}" VALUES (1, '${needles[0] ?? ""}')`,
+        `CREATE VIEW V_${at} AS WITH "${cte}" AS (SELECT 1 AS X) SELECT * FROM "${table}"`
       ])
-      expect(clean(yield* call("query_view", { ...shop, view_name: "V_TYPE" })).isError).toBe(true)
-      expect(clean(yield* call("execute_query", { sql: "SELECT TYPEOF(STATE) FROM ORDERS" })).isError).toBe(
-        false
+    )
+    for (const at of ctes.keys())
+      expect(code(clean(yield* call("query_view", { ...shop, view_name: `V_${at}` })))).toMatch(
+        /OBJECT_NOT_ALLOWED/
       )
-    }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped)
+)
+
+it.live.each([
+  "SELECT enum_range(NULL::STATES) AS E FROM ORDERS",
+  "SELECT typeof(STATE) AS E FROM ORDERS",
+  "SELECT enum_first(STATE) AS E FROM ORDERS",
+  "SELECT * FROM (DESCRIBE SELECT NULL::STATES AS X)",
+  "SELECT column_type FROM (DESCRIBE ORDERS)",
+  "SELECT (SELECT any_value(column_type) FROM (DESCRIBE TABLE ORDERS)) AS E",
+  "SELECT * FROM (SUMMARIZE SELECT NULL::STATES AS X)",
+  "SELECT data_type FROM information_schema.columns WHERE column_name = 'STATE'",
+  'SELECT * FROM "Information_Schema".columns'
+])("shows nothing by a view that tells the values of the type of a masked column: %s", (query) =>
+  Effect.gen(function* () {
+    const call = yield* serving({ "SHOP.PUBLIC.CUSTOMERS.STATE": "null" }, [
+      `CREATE TYPE STATES AS ENUM ('${needles[0] ?? ""}')`,
+      `CREATE TABLE CUSTOMERS (ID BIGINT, STATE STATES)`,
+      `CREATE TABLE ORDERS (ID BIGINT, STATE STATES)`,
+      `INSERT INTO ORDERS VALUES (1, NULL)`,
+      `CREATE VIEW V_TYPE AS ${query}`
+    ])
+    expect(code(clean(yield* call("query_view", { ...shop, view_name: "V_TYPE" })))).toMatch(
+      /OBJECT_NOT_ALLOWED/
+    )
+    expect(clean(yield* call("execute_query", { sql: "SELECT TYPEOF(STATE) FROM ORDERS" })).isError).toBe(
+      false
+    )
+  }).pipe(Effect.scoped)
 )
 
 it.live("reads views of an attached file that call none of its macros", () =>

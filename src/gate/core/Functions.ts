@@ -1,6 +1,7 @@
 /**
  * Which functions a read may call. Allow-lists only: an unknown name is refused.
  */
+import { lowerAscii, upperAscii } from "../../sql/Identifier.js"
 import * as DuckDb from "./DuckDbFunctions.js"
 import * as Snowflake from "./SnowflakeBuiltins.js"
 
@@ -61,7 +62,7 @@ const refusals: ReadonlyArray<Refusal & { readonly is: (name: string) => boolean
 ]
 
 const decided = (name: string, isListed: (lower: string) => boolean): "allowed" | Refusal => {
-  const lower = name.toLowerCase()
+  const lower = lowerAscii(name)
   return !DuckDb.never.has(lower) && isListed(lower) ? "allowed" : refusals.find(({ is }) => is(lower))!
 }
 
@@ -76,7 +77,7 @@ export const scalarInDuckDb = (name: string): "allowed" | Refusal =>
       DuckDb.native.has(lower) ||
       DuckDb.operators.has(lower) ||
       DuckDb.macros.has(lower) ||
-      Snowflake.names.has(name.toUpperCase())
+      Snowflake.names.has(upperAscii(name))
   )
 
 /** Snowflake's table functions that compute from their arguments. */
@@ -86,7 +87,7 @@ const snowflakeTables = new Set(["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE", "STRT
  * A function after FROM in DuckDB.
  */
 export const tableInDuckDb = (name: string): "allowed" | Refusal =>
-  decided(name, (lower) => DuckDb.tables.has(lower) || snowflakeTables.has(name.toUpperCase()))
+  decided(name, (lower) => DuckDb.tables.has(lower) || snowflakeTables.has(upperAscii(name)))
 
 const upper = (names: Iterable<string>): ReadonlyArray<string> => [...names].map((name) => name.toUpperCase())
 

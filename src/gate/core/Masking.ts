@@ -146,7 +146,7 @@ const masksIn = (rules: Compiled): ((table: Table, columns: ReadonlyArray<Column
 
 const isAccount = ([database]: Table): boolean => database?.toUpperCase() === "SNOWFLAKE"
 
-const isCatalog = ([, schema]: Table): boolean => schema?.toUpperCase() === "INFORMATION_SCHEMA"
+const isCatalog = ([, schema]: Table): boolean => Identifier.upperAscii(schema ?? "") === "INFORMATION_SCHEMA"
 
 /** Views that stand on each other. */
 const MAX_VIEWS = 10
@@ -186,7 +186,7 @@ const showsMasked = (
     })
     if (isAccount(table)) return refused("the database SNOWFLAKE, which tells of statements")
     if (isCatalog(table))
-      return catalogViews.has(table[2]?.toUpperCase() ?? "") ? undefined : refused(told(table))
+      return catalogViews.has(Identifier.upperAscii(table[2] ?? "")) ? undefined : refused(told(table))
     const known = masking.known(table)
     if (known?.isAbsent === true) return { _tag: "Absent" }
     if (known === undefined || (MaskRules.mayMask(rules, table) && known.columns === undefined))

@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { fromDuckDb } from "../../sql/Identifier.js"
+import { fromDuckDb, lowerAscii } from "../../sql/Identifier.js"
 import type { Rejection } from "../../sql/Statement.js"
 import * as Names from "./names.js"
 import { isTree, list, locationOf, text } from "./tree.js"
@@ -25,6 +25,8 @@ export interface Findings {
   readonly functions: ReadonlyArray<string>
   readonly references: ReadonlyArray<Names.Reference>
   readonly ctes: ReadonlyArray<string>
+  /** It shows what columns and types are made of: DESCRIBE, SUMMARIZE, or a PIVOT over the values of an ENUM. */
+  readonly tellsTypes: boolean
 }
 
 /** Deeper trees are not walked: the stack is this process's. */
@@ -60,6 +62,7 @@ const child = (outer: Scope | undefined): Scope => ({ outer, ctes: new Set() })
 export const inspect = (statement: unknown, allowed: Names.Allowed): Findings => {
   const cteNames: Array<string> = []
   let problem: Problem | undefined
+  let tellsTypes = false
 
   const fail: Names.Fail = (code, reason, at, hint) => {
     problem ??= { code, reason, location: locationOf(at), hint }
@@ -85,14 +88,14 @@ export const inspect = (statement: unknown, allowed: Names.Allowed): Findings =>
       const value = isTree(entry) ? entry["value"] : undefined
       if (!isTree(entry) || !isTree(value)) continue
       walk(value, scope, depth)
-      scope.ctes.add(text(entry["key"]).toLowerCase())
+      scope.ctes.add(lowerAscii(text(entry["key"])))
       cteNames.push(fromDuckDb(text(entry["key"])))
     }
     const isRecursive = tree["type"] === "RECURSIVE_CTE_NODE"
     if (isRecursive) {
       // In the first part the name is not that of the CTE yet.
       all([tree["left"]], scope, depth)
-      scope.ctes.add(text(tree["cte_name"]).toLowerCase())
+      scope.ctes.add(lowerAscii(text(tree["cte_name"])))
     }
     const done = ["cte_map", ...(isRecursive ? ["left"] : [])]
     const rest = Object.keys(tree).filter((key) => !done.includes(key))
@@ -104,7 +107,7 @@ export const inspect = (statement: unknown, allowed: Names.Allowed): Findings =>
   }
 
   const column = (tree: Tree): void => {
-    const names = list(tree["column_names"]).map((name) => text(name).toLowerCase())
+    const names = list(tree["column_names"]).map((name) => lowerAscii(text(name)))
     const last = names[names.length - 1]
     if (names.length > 1 && (last === "nextval" || last === "currval")) {
       fail("NOT_A_READ", `${last.toUpperCase()} takes a number from a sequence, which is not a read`, tree)
@@ -151,7 +154,12 @@ export const inspect = (statement: unknown, allowed: Names.Allowed): Findings =>
         }
         break
       }
+      case "PIVOT":
+        if (list(value["pivots"]).some((pivot) => isTree(pivot) && text(pivot["pivot_enum"]) !== ""))
+          tellsTypes = true
+        break
       case "SHOW_REF":
+        tellsTypes = true
         if (!isTree(value["query"])) fail("NOT_A_READ", "SHOW is a statement of its own, not a table", value)
         break
     }
@@ -160,5 +168,5 @@ export const inspect = (statement: unknown, allowed: Names.Allowed): Findings =>
 
   walk(statement, child(undefined), 0)
   const { functions, references, tables } = names
-  return { problem, tables: [...tables], functions: [...functions], references, ctes: cteNames }
+  return { problem, tables: [...tables], functions: [...functions], references, ctes: cteNames, tellsTypes }
 }

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Functions from "../core/Functions.js"
-import { fromDuckDb } from "../../sql/Identifier.js"
+import { fromDuckDb, lowerAscii, upperAscii } from "../../sql/Identifier.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
@@ -53,9 +53,9 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     if (tree["is_operator"] !== true) functions.add(name)
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
     if (verdict === "allowed") return
-    const full = [...qualifiers, name].join(".").toUpperCase()
+    const full = upperAscii([...qualifiers, name].join("."))
     const mayBeAllowed = verdict.verdict === "unknown"
-    if (mayBeAllowed && (allowed.defined.has(name.toUpperCase()) || allowed.functions.has(full))) return
+    if (mayBeAllowed && (allowed.defined.has(upperAscii(name)) || allowed.functions.has(full))) return
     // What is known for what it is was not misspelt.
     const near = mayBeAllowed ? allowed.nearest(name, kind) : []
     fail(
@@ -75,7 +75,7 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     const refusal = refused(parts)
     if (refusal !== undefined) fail("OBJECT_NOT_ALLOWED", refusal.reason, tree, refusal.way)
     // What DuckDB takes for a CTE decides: `"orders"` of a statement is not its `ORDERS`.
-    if (named.length === 1 && isCte((named[0] ?? "").toLowerCase())) return
+    if (named.length === 1 && isCte(lowerAscii(named[0] ?? ""))) return
     tables.add(spelled(parts))
     references.push({ parts, location: locationOf(tree) })
   }

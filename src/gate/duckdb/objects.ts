@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import { lowerAscii } from "../../sql/Identifier.js"
 import { inPlaceOfFiles } from "../core/Functions.js"
 
 /** Qualifiers that belong to DuckDB itself, in lower case. */
@@ -55,7 +56,7 @@ export const refused = (parts: ReadonlyArray<string>): Refusal | undefined => {
       `the table name ${JSON.stringify(odd)} could be read as a file or a pattern; names hold letters, digits, _, $, - and spaces`
     )
   }
-  const lower = parts.map((part) => part.toLowerCase())
+  const lower = parts.map(lowerAscii)
   const last = lower[lower.length - 1] ?? ""
   const qualifiers = lower.slice(0, -1)
   if (qualifiers.length > 0 && fileSuffixes.has(last)) {
