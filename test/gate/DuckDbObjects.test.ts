@@ -104,6 +104,23 @@ withLayer(embeddedGate({ functions, translate }))("the DuckDB gate with rules ab
     })
   )
 
+  it.effect("does not say what a view reads that tells the values of a type", () =>
+    Effect.gen(function* () {
+      const { readsOf } = yield* ReadOnly.ReadOnly
+      for (const [query, isTold] of [
+        ["SELECT * FROM orders PIVOT (max(id) FOR state IN states)", false],
+        ["SELECT * FROM (DESCRIBE orders)", false],
+        ["SELECT 1 WHERE EXISTS (FROM (SUMMARIZE orders))", false],
+        ["SELECT * FROM d.Information_Schema.columns", false],
+        ["SELECT * FROM orders PIVOT (max(id) FOR state IN ('a', 'b'))", true],
+        ['SELECT * FROM columns, "information_schema"', true]
+      ] as const) {
+        const reads = yield* Effect.either(readsOf!(`CREATE VIEW v AS ${query}`, ["D", "PUBLIC", "V"]))
+        expect([query, Either.isRight(reads)]).toEqual([query, isTold])
+      }
+    })
+  )
+
   it.effect("accepts only what is allowed, where something is, also by the name of nobody's schema", () =>
     Effect.gen(function* () {
       const own = { objects: { allow: ["d.public.orders"], deny: [] } }
