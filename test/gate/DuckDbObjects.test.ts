@@ -121,6 +121,28 @@ withLayer(embeddedGate({ functions, translate }))("the DuckDB gate with rules ab
     })
   )
 
+  it.effect("takes the main schema alone for PUBLIC in the text of a view", () =>
+    Effect.gen(function* () {
+      const { readsOf } = yield* ReadOnly.ReadOnly
+      const tables = (name: string) =>
+        Effect.map(readsOf!(`CREATE VIEW v AS FROM ${name}`, ["D", "S", "V"]), (reads) => reads.tables)
+      expect(yield* tables("t")).toEqual([
+        [
+          ["D", "S", "T"],
+          ["D", "PUBLIC", "T"]
+        ]
+      ])
+      expect(yield* tables("Main.t")).toEqual([
+        [
+          ["D", "PUBLIC", "T"],
+          ["MAIN", "PUBLIC", "T"]
+        ]
+      ])
+      expect(yield* tables("d.main.t")).toEqual([[["D", "PUBLIC", "T"]]])
+      expect(yield* tables('d."ma\u0131n".t')).toEqual([[["D", "MAIN", "T"]]])
+    })
+  )
+
   it.effect("accepts only what is allowed, where something is, also by the name of nobody's schema", () =>
     Effect.gen(function* () {
       const own = { objects: { allow: ["d.public.orders"], deny: [] } }

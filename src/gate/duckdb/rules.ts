@@ -41,24 +41,24 @@ export const ofView = (
   parts: ReadonlyArray<string>,
   view: { readonly database: string; readonly schema: string }
 ): ReadonlyArray<ReadonlyArray<string>> => {
+  const { database } = view
   const names = parts.map(Identifier.upper)
-  const places =
+  const [first = "", second = "", third = ""] = names
+  /** The main schema is PUBLIC here. `maın` is another one, whose name in upper case is `MAIN`. */
+  const schemaAt = (at: number) =>
+    Identifier.lowerAscii(parts[at] ?? "") === "main" ? "PUBLIC" : (names[at] ?? "")
+  const full =
     names.length === 3
-      ? [names]
+      ? [[first, schemaAt(1), third]]
       : names.length === 2
         ? [
-            [view.database, ...names],
-            [names[0]!, "MAIN", names[1]!]
+            [database, schemaAt(0), second],
+            [first, "PUBLIC", second]
           ]
         : [
-            [view.database, view.schema, ...names],
-            [view.database, "MAIN", ...names]
+            [database, view.schema, first],
+            [database, "PUBLIC", first]
           ]
-  const full = places.map(([database = "", schema = "", table = ""]) => [
-    database,
-    schema === "MAIN" ? "PUBLIC" : schema,
-    table
-  ])
   return full.filter((place, at) => at === 0 || place.join("\0") !== full[0]?.join("\0"))
 }
 
