@@ -329,7 +329,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
       if (oddAfter !== undefined) return Either.left({ ...oddAfter, position: undefined })
       const place = ({ location, ...problem }: Problem): Rejection => ({
         ...problem,
-        reason: Identifier.fromDuckDb(problem.reason),
+        reason: Identifier.namesFromDuckDb(problem.reason),
         position: location === undefined || translates ? undefined : sourceOffset(source, duckdb, location)
       })
       /** Where the parser stopped; at the end of the text it tells no place. */

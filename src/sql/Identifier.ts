@@ -66,9 +66,15 @@ export const sameInDuckDb = (a: string, b: string): boolean => upper(a) === uppe
  */
 const lowerMark = "\uE000"
 
-const marked = new RegExp(`${lowerMark}[0-9a-f]+`, "g")
+/** Decimal digits, which stay the same in upper case. */
+const marked = new RegExp(`${lowerMark}\\d+`, "g")
 
-const isMarked = new RegExp(`${lowerMark}[0-9a-f]+(?:_\\d+)?$`)
+const isMarked = new RegExp(`${lowerMark}\\d+(?:_\\d+)?$`)
+
+const markedInQuotes = new RegExp(`${lowerMark}\\d+(?=(?:_\\d+)?")`, "g")
+
+/** Whether a name has the character that {@link inDuckDb} keeps for itself. */
+export const hasMark = (name: string): boolean => name.includes(lowerMark)
 
 /**
  * A name for DuckDB, which takes names for the same that differ in the case of letters alone, and Snowflake does not: one
@@ -78,14 +84,21 @@ const isMarked = new RegExp(`${lowerMark}[0-9a-f]+(?:_\\d+)?$`)
 export const inDuckDb = (name: string): string => {
   if (name === upper(name)) return name
   const bits = [...name].map((letter) => (letter === upper(letter) ? "0" : "1")).join("")
-  return `${name}${lowerMark}${BigInt(`0b1${bits}`).toString(16)}`
+  return `${name}${lowerMark}${BigInt(`0b1${bits}`).toString()}`
 }
 
 /** Whether DuckDB's name of a column is one that {@link inDuckDb} has made, or DuckDB of that one. */
-export const isFromDuckDb = (name: string): boolean => isMarked.test(name)
+const isFromDuckDb = (name: string): boolean => isMarked.test(name)
 
-/** The names in a text of DuckDB's as the statement has them. */
+/** A name, or a text of names, of DuckDB's as the statement has it. */
 export const fromDuckDb = (text: string): string => text.replace(marked, "")
+
+/** A text of DuckDB's with the names in double quotes as the statement has them: it may quote values as well. */
+export const namesFromDuckDb = (text: string): string => text.replace(markedInQuotes, "")
+
+/** The exact name that DuckDB's means: one without lower-case letters of the statement is folded. */
+export const exactFromDuckDb = (name: string, fold: (name: string) => string = upper): string =>
+  fromDuckDb(isFromDuckDb(name) ? name : fold(name))
 
 const wellFormed = (text: string): boolean =>
   !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit } from "effect"
 import * as ReadOnly from "../../src/gate/ReadOnly.js"
+import { translate as fromSnowflake } from "../../src/warehouse/duckdb/dialect/snowflake.js"
 import { embeddedGate } from "../utils/embeddedGate.js"
 import { withLayer } from "../utils/withLayer.js"
 
@@ -264,6 +265,16 @@ describe("the DuckDB gate with a translation", () => {
       expect(accepted.functions).toEqual(["duck"])
       expect((yield* check("EXPLAIN SELECT SNOW(a)")).canonical).toBe("EXPLAIN SELECT SNOW(a)")
     }).pipe(withTranslation)
+  )
+
+  it.effect("names a function in double quotes as the statement does, and keeps the texts in a reason", () =>
+    Effect.gen(function* () {
+      const error = yield* rejection('SELECT "strposs"(a)')
+      expect(error.reason).toMatch(/^the function "strposs" is unknown/)
+      expect(error.hint).toContain('adding "strposs" to the allowed functions')
+      expect((yield* rejection('SELECT 1 AS "abc" "def"')).reason).toBe('syntax error at or near ""def""')
+      expect((yield* rejection("SELECT 1 AS a 'v\uE0001f'")).reason).toContain("v\uE0001f")
+    }).pipe(Effect.provide(embeddedGate({ translate: fromSnowflake })))
   )
 
   it.effect("reads the statement as Snowflake's", () =>

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Functions from "../core/Functions.js"
-import { fromDuckDb, lowerAscii, upperAscii } from "../../sql/Identifier.js"
+import { fromDuckDb, hasMark, lowerAscii, quoted, upperAscii } from "../../sql/Identifier.js"
 import type { Rejection } from "../../sql/Statement.js"
 import { refused } from "./objects.js"
 import { locationOf, spelled, text } from "./tree.js"
@@ -50,20 +50,23 @@ export const make = (allowed: Allowed, fail: Fail): Names => {
     const qualifiers = [text(tree["catalog"]), text(tree["schema"])].filter(
       (part) => part !== "" && part !== "main"
     )
-    if (tree["is_operator"] !== true) functions.add(name)
+    if (tree["is_operator"] !== true) functions.add(fromDuckDb(name))
     const verdict = kind === "table" ? Functions.tableInDuckDb(name) : Functions.scalarInDuckDb(name)
     if (verdict === "allowed") return
     const full = upperAscii([...qualifiers, name].join("."))
     const mayBeAllowed = verdict.verdict === "unknown"
     if (mayBeAllowed && (allowed.defined.has(upperAscii(name)) || allowed.functions.has(full))) return
     // What is known for what it is was not misspelt.
+    const shown = [...qualifiers, name]
+      .map((part) => (hasMark(part) ? quoted(fromDuckDb(part)) : upperAscii(part)))
+      .join(".")
     const near = mayBeAllowed ? allowed.nearest(name, kind) : []
     fail(
       "FUNCTION_NOT_ALLOWED",
-      `the ${kind === "table" ? "table function" : "function"} ${full} ${verdict.reason}` +
+      `the ${kind === "table" ? "table function" : "function"} ${shown} ${verdict.reason}` +
         (near.length === 0 ? "" : `; did you mean ${near.join(", ")}?`),
       tree,
-      verdict.way(full)
+      verdict.way(shown)
     )
   }
 

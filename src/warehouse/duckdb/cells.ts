@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type * as DuckDb from "@duckdb/node-api"
+import { fromDuckDb } from "../../sql/Identifier.js"
 import type { Cell, Row } from "../Warehouse.js"
 import { members } from "./dialect/values.js"
 
@@ -208,7 +209,7 @@ export const make = (api: Api) => {
     if (value === null) return null
     if (value instanceof api.DuckDBVariantValue) return plain(value.value)
     if (value instanceof api.DuckDBStructValue) {
-      return object(Object.entries(value.entries).map(([key, item]) => [key, plain(item)]))
+      return object(Object.entries(value.entries).map(([key, item]) => [fromDuckDb(key), plain(item)]))
     }
     if (value instanceof api.DuckDBListValue || value instanceof api.DuckDBArrayValue)
       return value.items.map(plain)

@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import { shortened } from "../../platform/core/format.js"
-import { fromDuckDb, isFromDuckDb, upper, written } from "../../sql/Identifier.js"
+import { exactFromDuckDb, fromDuckDb, namesFromDuckDb, upper, written } from "../../sql/Identifier.js"
 import type { Reason } from "../Warehouse.js"
 import { noInterval } from "./dialect/library.js"
 
@@ -26,7 +26,7 @@ export interface Failure {
   readonly missing?: {
     readonly kind: "Object" | "Schema" | "Database" | "Column" | "Function"
     readonly name: string
-    /** Names that DuckDB offered. */
+    /** Names that DuckDB offered, as SQL needs them. */
     readonly candidates: ReadonlyArray<string>
   }
 }
@@ -66,9 +66,12 @@ export const bounded = <
   ...(failure.detail === undefined ? {} : { detail: shortened(failure.detail, LONGEST) })
 })
 
+/** DuckDB puts the table before a column without quotes: of `t.x` each part is a name. */
+const candidate = (name: string): string => written(...name.split(".").map((part) => exactFromDuckDb(part)))
+
 const candidatesOf = (message: string): ReadonlyArray<string> => {
   const line = /^Candidate (?:bindings|tables):[ :]*(.*)$/m.exec(message)?.[1] ?? ""
-  return [...line.matchAll(/"((?:[^"]|"")*)"/g)].map((match) => match[1]!.replaceAll('""', '"'))
+  return [...line.matchAll(/"((?:[^"]|"")*)"/g)].map(([, name]) => candidate(name!.replaceAll('""', '"')))
 }
 
 /**
@@ -130,7 +133,7 @@ const absent = (
 const shownName = (...parts: ReadonlyArray<string>): string =>
   written(
     ...parts.map((part) =>
-      isFromDuckDb(part) ? fromDuckDb(part) : /^[\x20-\x7e]*$/.test(part) ? upper(part) : part
+      exactFromDuckDb(part, (name) => (/^[\x20-\x7e]*$/.test(name) ? upper(name) : name))
     )
   )
 
@@ -139,7 +142,7 @@ const unknownColumn = (name: string, message: string, relation: ReadonlyArray<st
   missing: {
     kind: "Column",
     name: fromDuckDb(name),
-    candidates: candidatesOf(message).map(fromDuckDb)
+    candidates: candidatesOf(message)
   }
 })
 
@@ -366,10 +369,13 @@ const rules: ReadonlyArray<Rule> = [
   }
 ]
 
-/** The failure with the names of the statement, not those that DuckDB has for them. */
-const asWritten = (failure: Failure): Failure => ({
+/** DuckDB's errors about what a statement names, which quote none of its values. */
+const ofNames = /^(?:Catalog|Binder)$/
+
+/** The failure with the names of the statement, not those that DuckDB has for them, and its values as they are. */
+const asWritten = (kind: string, failure: Failure): Failure => ({
   ...failure,
-  description: fromDuckDb(failure.description),
+  description: (ofNames.test(kind) ? fromDuckDb : namesFromDuckDb)(failure.description),
   ...(failure.missing === undefined
     ? {}
     : { missing: { ...failure.missing, name: fromDuckDb(failure.missing.name) } })
@@ -388,7 +394,7 @@ export const classify = (message: string): Failure => {
   for (const rule of rules) {
     if (!rule.kind.test(kind)) continue
     const match = rule.text.exec(text)
-    if (match !== null) return bounded(asWritten(rule.to(match, text)))
+    if (match !== null) return bounded(asWritten(kind, rule.to(match, text)))
   }
   return bounded({ reason: "Unknown", code: "000600", sqlState: "XX000", description: sentence(text) })
 }

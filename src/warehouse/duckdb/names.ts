@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { fromDuckDb, isFromDuckDb, sameInDuckDb, upper } from "../../sql/Identifier.js"
+import { exactFromDuckDb, fromDuckDb, sameInDuckDb, upper } from "../../sql/Identifier.js"
 import type { Token } from "../../sql/Lexer.js"
 
 /** Words that end the list of a SELECT. */
@@ -72,7 +72,7 @@ export const resultNames = (
   const items = selectList(tokens)
   if (items === undefined || items.length !== names.length || items.some(isStar)) {
     // Those with letters in lower case are told from the others; names of tables are upper case already.
-    return names.map((name) => (isFromDuckDb(name) ? fromDuckDb(name) : folded(name)))
+    return names.map((name) => exactFromDuckDb(name, folded))
   }
   return names.map((given, index) => {
     const name = fromDuckDb(given)

@@ -97,9 +97,10 @@ export const columnsNear = (
     .flatMap((relation) => relation.columns.map((column) => column.name))
   const told = new Set(columns)
   const { candidates, name } = failure.missing
-  const near = nearest(name, [...columns, ...candidates])
+  const offered = new Map(candidates.map((one) => [one.replaceAll('"', ""), one]))
+  const near = nearest(name, [...columns, ...offered.keys()])
   // As it is written into SQL: a name that needs quotes would be refused, or be missing again, without them.
   return (near.length > 0 ? near : sharingWords(name, told)).map((one) =>
-    told.has(one) ? written(one) : one
+    told.has(one) ? written(one) : (offered.get(one) ?? one)
   )
 }

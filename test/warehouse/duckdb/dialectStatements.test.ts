@@ -2052,14 +2052,34 @@ const refused: ReadonlyArray<readonly [sql: string, why: RegExp]> = [
   ["SELECT APPROX_TOP_K(column1, 2) FROM VALUES ('a')", /GROUP BY/i]
 ]
 
-const read = (sql: string) =>
+/** Names with lower-case letters in headings beside a star, in subqueries, as keys and in errors. */
+const lowerCase: ReadonlyArray<readonly [string]> = [
+  [`SELECT *, "abc" || 'x' FROM (SELECT 'v' AS "abc")`],
+  ['SELECT *, MAX("Sum") OVER () FROM (SELECT *, "abc" + 1 AS "Sum" FROM (SELECT 1 AS "abc"))'],
+  [`SELECT * FROM (SELECT "abc" || 'x', "Sum" + 1 FROM (SELECT 'v' AS "abc", 2 AS "Sum"))`],
+  [`SELECT OBJECT_CONSTRUCT(*) FROM (SELECT *, "abc" || 'x' FROM (SELECT 'v' AS "abc"))`],
+  [`SELECT * FROM (SELECT 'a' AS "def", 1 AS "abc") PIVOT (SUM("abc"), MAX("abc") FOR "def" IN ('a'))`],
+  ['SELECT * FROM (SELECT 1 AS "abc") t, (SELECT 2 AS "abc") u'],
+  ['SELECT "abc" FROM (SELECT 1 AS "abc") t, (SELECT 1 AS "abc") u'],
+  ['SELECT "sum"(1)'],
+  ['SELECT t FROM (SELECT 1 AS "abc") AS t'],
+  ['SELECT "a"::"foo" FROM (SELECT 1 AS "a")'],
+  ['SELECT * EXCLUDE ("abc") FROM (SELECT 1 AS x)'],
+  ['SELECT SUM(x) OVER "abc" FROM (SELECT 1 AS x)'],
+  ['SELECT 1 AS "abc" "def"']
+]
+
+const answered = (sql: string) =>
   Effect.scoped(
     Effect.gen(function* () {
       const warehouse = yield* Warehouse
       const result = yield* warehouse.execute({ sql, timeoutMs: 20_000, requestId: "statements" })
-      return Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows)).flat()
+      const rows = Chunk.toReadonlyArray(yield* Stream.runCollect(result.rows)).flat()
+      return { columns: result.columns, rows }
     })
   )
+
+const read = (sql: string) => Effect.map(answered(sql), ({ rows }) => rows)
 
 withLayer(DuckDb.layer())("Statements of every day", (it) => {
   for (const [name, statements] of Object.entries(families)) {
@@ -2076,6 +2096,30 @@ withLayer(DuckDb.layer())("Statements of every day", (it) => {
       })
     )
   }
+
+  it.effect("show no character that only the warehouse has in names", () =>
+    Effect.gen(function* () {
+      const shown: Array<string> = []
+      for (const sql of [...Object.values(families).flat(), ...refused, ...lowerCase].map(([text]) => text)) {
+        const answer = yield* Effect.either(answered(sql))
+        if (JSON.stringify(answer).includes("\uE000")) shown.push(`${sql}: ${JSON.stringify(answer)}`)
+      }
+      expect(shown.join("\n")).toBe("")
+    })
+  )
+
+  it.effect("suggest a name of the statement's own as SQL needs it", () =>
+    Effect.gen(function* () {
+      for (const [sql, suggestions] of [
+        ['SELECT Id FROM (SELECT 1 AS "id")', ['"id"']],
+        ['SELECT customername FROM (SELECT 1 AS "customer name")', ['"customer name"']],
+        ["SELECT cutsomer_id FROM (SELECT 1 AS customer_id)", ["CUSTOMER_ID"]]
+      ] as const) {
+        const error = yield* Effect.flip(answered(sql))
+        expect([sql, error.suggestions]).toEqual([sql, suggestions])
+      }
+    })
+  )
 
   it.effect("are refused, with what is different, where they would have other rows", () =>
     Effect.gen(function* () {

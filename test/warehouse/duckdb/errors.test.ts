@@ -1,5 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
+import { inDuckDb } from "../../../src/sql/Identifier.js"
 import { bounded, classify } from "../../../src/warehouse/duckdb/errors.js"
 
 const line = "\n\nLINE 1: SELECT x FROM y\n               ^"
@@ -149,8 +150,21 @@ it("hands on what was missing and what DuckDB would have taken", () => {
   ).toEqual({
     kind: "Column",
     name: "nam",
-    candidates: ["N", 'a"b']
+    candidates: ["N", '"A""B"']
   })
+})
+
+it("tells names as the statement has them, and values as they are", () => {
+  const of = (message: string) => classify(message).description
+  const name = inDuckDb("abc")
+  expect(of(`Binder Error: Column "${name}" in EXCLUDE list not found`)).toContain('Column "abc" in')
+  expect(of(`Binder Error: Type with name ${name} does not exist!`)).toBe(
+    "Type with name abc does not exist."
+  )
+  expect(of(`Invalid Input Error: Duplicate "${name}" here`)).toBe('Duplicate "abc" here.')
+  expect(of(`Conversion Error: Could not convert string '${name}' to INT32`)).toBe(
+    `Numeric value '${name}' is not recognized.`
+  )
 })
 
 it("shows nothing of what is DuckDB's own", () => {

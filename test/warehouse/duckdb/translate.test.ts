@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { calls, names } from "../../../src/warehouse/duckdb/dialect/library.js"
+import { inDuckDb } from "../../../src/sql/Identifier.js"
 import { translate } from "../../../src/warehouse/duckdb/dialect/translate.js"
 
 const functions = [...new Set([...Object.keys(calls), ...names.map((name) => name.toUpperCase())])]
@@ -31,6 +32,16 @@ describe("the translation", () => {
       expect(translate(`SELECT ${name}()`)).toContain(`not enough arguments for function ${name}`)
     }
   )
+
+  it("refuses a name in double quotes with the character that marks names for DuckDB", () => {
+    expect(translate('SELECT "a\uE0003" FROM t')).toMatch(/^SELECT sgj_refuse\('A name in double quotes/)
+    expect(translate("SELECT 'a\uE0003' FROM t")).not.toContain("sgj_refuse")
+  })
+
+  it("translates a statement that its names make longer than a statement may be", () => {
+    const sql = `SELECT ${Array.from({ length: 9_000 }, () => '"a"').join(", ")} FROM t LIMIT 1`
+    expect(translate(`${sql}${" ".repeat(99_000 - sql.length)}`)).toContain(inDuckDb("a"))
+  })
 
   it.each([
     ["SELECT a LIKE ANY ('x') ESCAPE", "ESCAPE"],

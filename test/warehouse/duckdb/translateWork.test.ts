@@ -25,6 +25,8 @@ const hostile: ReadonlyArray<readonly [string, string]> = [
   ["many of a bearable length", `SELECT ${list(nested("GREATEST", ", 2)", 13), 400)}`],
   ["a chain of differences", `SELECT ${list("a", 20_000, " - ")}`],
   ["a chain of differences of numbers", `SELECT ${list("1", 20_000, " - ")}`],
+  ["a name of many parts in double quotes", `SELECT ${list('"a"', 20_000, ".")}`],
+  ["names of many parts in double quotes", `SELECT ${list(list('"a"', 6_000, "."), 4)}`],
   ["a chain of casts", `SELECT 1${"::INT".repeat(16_000)}`],
   ["a chain of products", `SELECT ${list("a * b / c", 8_000, " / ")}`],
   ["a chain of dates", `SELECT d${" + INTERVAL '1 day'".repeat(4_000)}`],

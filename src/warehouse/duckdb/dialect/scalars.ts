@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { createHash } from "node:crypto"
-import { fromDuckDb, isFromDuckDb, upper } from "../../../sql/Identifier.js"
+import { exactFromDuckDb } from "../../../sql/Identifier.js"
 import * as Formats from "./formats.js"
 import type { Moment } from "./formats.js"
 import * as Patterns from "./patterns.js"
@@ -784,7 +784,7 @@ const ofRow = nullable("vtt", 3, ([row, keep, without]) => {
   const dropped = new Set(text(without).split("\n"))
   const made = new Map<string, Value>()
   for (const [key, value] of asFields(row, "OBJECT_CONSTRUCT")) {
-    const name = isFromDuckDb(key) ? fromDuckDb(key) : upper(key)
+    const name = exactFromDuckDb(key)
     if (dropped.has(name) || ((value === null || value === undefined) && text(keep) !== "true")) continue
     made.set(name, element(value))
   }

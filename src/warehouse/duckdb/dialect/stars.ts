@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { fromDuckDb, isFromDuckDb, literal, upper } from "../../../sql/Identifier.js"
+import { exactFromDuckDb, literal } from "../../../sql/Identifier.js"
 import { tableAround } from "./clauses.js"
 import type { Context } from "./context.js"
 import { argument, unnamed } from "./context.js"
@@ -27,7 +27,7 @@ const excluded = ({ tokens }: Context, star: number, end: number): string =>
             all[index + 1]?.text !== "." &&
             all[index - 1]?.text !== "*"
         )
-        .map(({ value }) => (isFromDuckDb(value) ? fromDuckDb(value) : upper(value)))
+        .map(({ value }) => exactFromDuckDb(value))
         .join("\n")
     : ""
 

@@ -5,8 +5,9 @@
  */
 import * as Either from "effect/Either"
 import { snowflake } from "../../../sql/Dialect.js"
-import { inDuckDb, quoted } from "../../../sql/Identifier.js"
-import { tokenize } from "../../../sql/Lexer.js"
+import { hasMark, inDuckDb, quoted } from "../../../sql/Identifier.js"
+import { defaultLimits, tokenize } from "../../../sql/Lexer.js"
+import { refuse, unlessRefused } from "./refusal.js"
 import { rewrite } from "./rewrite.js"
 import type { Edit, Source } from "./source.js"
 import { apply, isName, source } from "./source.js"
@@ -15,8 +16,11 @@ import { apply, isName, source } from "./source.js"
 const isPair = ({ tokens }: Source, opened: string | undefined, at: number): boolean =>
   opened === "{" && ["{", ","].includes(tokens[at - 2]?.text ?? "")
 
-/** Whether the name at an index is a key of a semi-structured value: after `:`, or further on in such a path. */
-const isKey = (from: Source, opened: string | undefined, at: number): boolean => {
+/**
+ * Whether the name at an index is a key of a semi-structured value: after `:`, or further on in such a path. `keys` are
+ * those before it.
+ */
+const isKey = (from: Source, opened: string | undefined, at: number, keys: ReadonlySet<number>): boolean => {
   const { partner, tokens } = from
   const before = tokens[at - 1]
   if (before?.text === ":") return !isPair(from, opened, at - 1)
@@ -24,21 +28,33 @@ const isKey = (from: Source, opened: string | undefined, at: number): boolean =>
   if (before?.text !== ".") return false
   const open = tokens[at - 2]?.text === "]" ? partner.get(at - 2) : undefined
   if (open !== undefined) return true
-  return isName(tokens[at - 2]) && isKey(from, opened, at - 2)
+  return keys.has(at - 2)
 }
 
 /** The names in double quotes under what they are called in DuckDB. */
 const names = (from: Source): ReadonlyArray<Edit> => {
   const open: Array<string> = []
+  const keys = new Set<number>()
   return from.tokens.flatMap((token, at) => {
     if (token.kind === "open") open.push(token.text)
     if (token.kind === "close") open.pop()
+    if (!isName(token)) return []
     const { end, kind, start, value } = token
+    if (kind === "quoted" && hasMark(value))
+      return refuse(
+        "A name in double quotes has the character U+E000, which the embedded warehouse keeps for itself: leave it out"
+      )
+    if (isKey(from, open[open.length - 1], at, keys)) {
+      keys.add(at)
+      return []
+    }
     const name = kind === "quoted" ? inDuckDb(value) : value
-    if (name === value || isKey(from, open[open.length - 1], at)) return []
-    return [{ start, end, text: quoted(name) }]
+    return name === value ? [] : [{ start, end, text: quoted(name) }]
   })
 }
+
+/** A statement within the limits is so with the names that DuckDB has for its own: `"a"` gets five bytes more. */
+const longer = { ...defaultLimits, bytes: 3 * defaultLimits.bytes }
 
 /**
  * The same query for DuckDB: a function of the text alone, so what the gate has checked is what runs. What
@@ -51,11 +67,11 @@ export const translate = (sql: string): string => {
   const tokens = tokenize(sql, snowflake)
   if (Either.isLeft(tokens)) return sql
   const from = source(sql, tokens.right)
-  const edits = names(from)
-  if (edits.length === 0) return rewrite(from)
-  const named = apply(sql, edits)
-  return Either.match(tokenize(named, snowflake), {
+  const named = unlessRefused(() => apply(sql, names(from)))
+  if (Either.isLeft(named)) return `SELECT ${named.left}`
+  if (named.right === sql) return rewrite(from)
+  return Either.match(tokenize(named.right, snowflake, longer), {
     onLeft: () => sql,
-    onRight: (again) => rewrite(source(named, again))
+    onRight: (again) => rewrite(source(named.right, again))
   })
 }
