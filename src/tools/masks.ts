@@ -98,7 +98,7 @@ export interface OfCall extends MaskRules.Masking {
    */
   readonly partOf: (lookUp: string) => Effect.Effect<number, StatementRejected>
   /** Forgets what the call was told of tables, but for what is new: its statement failed, which was written by it. */
-  readonly mayBeOutdated: Effect.Effect<void>
+  readonly forgetOld: Effect.Effect<void>
 }
 
 /** What has to be looked up before a statement can be decided on. */
@@ -264,7 +264,7 @@ export const make = (policies: Context.Tag.Service<CallPolicy>, dialect: "snowfl
           masks: policy.masks,
           rules,
           key,
-          mayBeOutdated: Effect.map(Clock.currentTimeMillis, (now) => {
+          forgetOld: Effect.map(Clock.currentTimeMillis, (now) => {
             for (const id of told) {
               const entry = Lru.get(remembered, id)
               if (entry !== undefined && entry.since + KEPT_MS <= now) Lru.remove(remembered, id)

@@ -835,7 +835,7 @@ export const makeRows = Effect.gen(function* () {
               computes
             }).pipe(
               Effect.tapError((error) =>
-                masking !== undefined && mayBeOutdated(error) ? masking.mayBeOutdated : Effect.void
+                masking !== undefined && mayBeOutdated(error) ? masking.forgetOld : Effect.void
               )
             )
             if (counts && computes) yield* credits.askBudgets(place)

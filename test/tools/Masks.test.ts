@@ -194,11 +194,11 @@ describe("what is looked up for masks", () => {
 
       const failing = yield* later
       failing.known(A)
-      yield* failing.mayBeOutdated
+      yield* failing.forgetOld
       // Others of the same user would have to look it up for each of their statements.
       expect(yield* knows).toEqual([true, true])
       yield* TestClock.adjust("10 seconds")
-      yield* failing.mayBeOutdated
+      yield* failing.forgetOld
       expect(yield* knows).toEqual([false, true])
     })
   )

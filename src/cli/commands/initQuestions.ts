@@ -162,7 +162,7 @@ const source = (given: Given): Effect.Effect<Given, Cancelled> =>
         return { ...given, kind }
       case "files": {
         if (given.files.length > 0) return { ...given, kind }
-        const first = yield* asksForFile("Which file, or files?", "~/data/orders.csv, ~/data/*.parquet", true)
+        const first = yield* asksForFile("Which file, or files?", "~/data/*.csv", true)
         return { ...given, kind, files: yield* asksForMore([first]) }
       }
       case "connection": {
