@@ -12,15 +12,14 @@
  *
  * @since 0.1.0
  */
-import { accessSync, constants, createReadStream, statSync } from "node:fs"
+import { accessSync, constants, statSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { createInterface } from "node:readline"
-import { createGunzip } from "node:zlib"
 import type * as DuckDb from "@duckdb/node-api"
 import { reasonOf } from "../../platform/fileReasons.js"
 import { shellWord } from "../../platform/quoted.js"
 import { literal, quoted } from "../../sql/Identifier.js"
 import * as Attached from "./attached.js"
+import { contentOf, linesOf } from "./content.js"
 import { macros } from "./dialect/library.js"
 import { registrations } from "./functions.js"
 import type * as Protocol from "./protocol.js"
@@ -79,10 +78,8 @@ const converting = (path: string, encoding: string): string => {
 
 /** Of a file that is not in UTF-8: what it probably is, and what converts it. Windows-1252 has the letters of Latin-1. */
 const encodingFault = async (path: string): Promise<string> => {
-  const input = createReadStream(path, { end: 64 * 1024 })
-  const start = /\.gz$/i.test(path) ? input.pipe(createGunzip()) : input
   let head: Buffer = Buffer.alloc(0)
-  for await (const chunk of start) {
+  for await (const chunk of contentOf(path, 64 * 1024)) {
     head = chunk as Buffer
     break
   }
@@ -138,12 +135,10 @@ const isJson = (text: string): boolean => {
  * records of a JSON file.
  */
 const lineOf = async (path: string, format: Format, number: number): Promise<number | undefined> => {
-  const file = createReadStream(path)
-  const input = /\.gz$/i.test(path) ? file.pipe(createGunzip()) : file
   // A .json file may be one value of many lines: it is one of lines where its first line is a value.
   let isLines = /\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path)
   let [line, row, isOpen] = [0, 0, false]
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of linesOf(path)) {
     line++
     if (format === "json") {
       if (text.trim() === "") continue
