@@ -20,7 +20,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { nearest } from "../platform/core/Nearest.js"
 import * as ReadOnly from "./ReadOnly.js"
-import { duckdb, snowflake } from "../sql/Dialect.js"
+import { duckdb, reservedByDuckDb, snowflake } from "../sql/Dialect.js"
 import type { Dialect } from "../sql/Dialect.js"
 import { emit, sourceOffset } from "./core/Emit.js"
 import * as Functions from "./core/Functions.js"
@@ -71,6 +71,9 @@ export interface Options {
 
 /** How many times as long as a statement its translation may be. */
 const maxGrowth = 8
+
+/** No names without quotes in DuckDB's SQL, nor in what is translated into it. */
+const reserved = new Set([...Identifier.reserved, ...reservedByDuckDb])
 
 type Verdict = Either.Either<ReadOnly.Accepted, Rejection>
 
@@ -338,7 +341,7 @@ export const make = (options: Options): Effect.Effect<ReadOnly.ReadOnly["Type"]>
         const { location } = problem
         const before = location === undefined ? sql : Buffer.from(sql).subarray(0, location).toString()
         const next = tokens.findIndex(({ end }) => end > before.length)
-        return orName(place(problem), tokens, next < 0 ? tokens.length : next)
+        return orName(place(problem), reserved, tokens, next < 0 ? tokens.length : next, given)
       }
       // The text is asked for with and without its limit at the same time. An answer is kept, so it is asked for once.
       const ahead = Lru.get(trees, sql) === undefined ? limitedText(canonical, tokens, policy) : undefined

@@ -1,5 +1,5 @@
 /**
- * The lexical differences between the SQL dialects that the lexer reads. Everything else (brackets,
+ * The differences between the words and signs of the SQL dialects that the lexer reads. Everything else (brackets,
  * quoted identifiers, `--` comments, what is refused) is the same in all of them.
  */
 
@@ -70,3 +70,12 @@ export const duckdb: Dialect = {
     ...["^@", "@>", "<@", "&&", "!~~*", "~~*", "!~~", "~~", "!~*", "~*", "!~", "<->", "<=>"]
   ])
 }
+
+/** Reserved by DuckDB, and names like any other in Snowflake where they do not stand for a part of the statement. */
+export const reservedByDuckDb: ReadonlySet<string> = new Set(
+  (
+    "ANALYSE ANALYZE ANTI ASC ASYMMETRIC AT AUTHORIZATION COLLATION CONCURRENTLY DEFAULT DEFERRABLE DESC DO END FETCH " +
+    "FOREIGN FREEZE GLOB INITIALLY LAMBDA LIMIT OFFSET ONLY OVERLAPS PIVOT PIVOT_LONGER PIVOT_WIDER PLACING POSITIONAL " +
+    "PRIMARY REFERENCES RETURNING SEMI SHOW SIMILAR SYMMETRIC UNPACK UNPIVOT VARIADIC VERBOSE WINDOW"
+  ).split(" ")
+)

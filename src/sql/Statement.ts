@@ -79,34 +79,51 @@ const beforeNames = new Set(
   "SELECT DISTINCT ALL WHERE AND OR ON HAVING QUALIFY BY WHEN THEN ELSE BETWEEN FROM JOIN AS".split(" ")
 )
 
-/** Words that begin what else may stand there, or are values. */
+/** Words that begin what else may stand there, are values, or go on where a value is missing. */
 const noNames = new Set(
-  "SELECT WITH NULL TRUE FALSE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER LOCALTIME LOCALTIMESTAMP".split(
-    " "
-  )
+  (
+    "SELECT WITH NULL TRUE FALSE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER LOCALTIME LOCALTIMESTAMP " +
+    "AND AS NOT ON OR"
+  ).split(" ")
 )
 
-/** Reserved by DuckDB too, which Snowflake takes as names. */
-const reservedByDuckDb = new Set(
-  "ASC DEFAULT DESC END FETCH LIMIT OFFSET ONLY PIVOT SHOW UNPIVOT WINDOW".split(" ")
-)
+/** The same inside of a CASE. */
+const partsOfCase = new Set(["WHEN", "THEN", "ELSE", "END"])
 
-const isInPlaceOfName = (tokens: ReadonlyArray<Token>, at: number): boolean => {
+const isInPlaceOfName = (
+  tokens: ReadonlyArray<Token>,
+  at: number,
+  reserved: ReadonlySet<string>
+): boolean => {
   const [before, word] = [tokens[at - 1], tokens[at]]
-  if (before === undefined || word?.kind !== "word" || noNames.has(word.value)) return false
-  if (!Identifier.reserved.has(word.value) && !reservedByDuckDb.has(word.value)) return false
+  if (before === undefined || word?.kind !== "word") return false
+  if (!reserved.has(word.value) || noNames.has(word.value)) return false
   if (before.kind === "word")
     return beforeNames.has(before.value) && !(before.value === "FROM" && word.value === "WHERE")
-  return /^(?:[,(.=<>+/|-]|<>|!=|<=|>=|\|\|)$/.test(before.text)
+  // Behind an operator it rather is a value that is missing before FROM.
+  return (word.value === "FROM" ? /^[,(.]$/ : /^(?:[,(.=<>+/|-]|<>|!=|<=|>=|\|\|)$/).test(before.text)
 }
 
 /**
  * The refusal of a statement in which something is wrong at this token, or behind the last one: with a hint where a
- * reserved word stands there, or directly before, in the place of a name.
+ * reserved word stands there, or directly before, in the place of a name, and does so in what the caller `wrote`.
  */
-export const orName = (rejection: Rejection, tokens: ReadonlyArray<Token>, at: number): Rejection => {
-  const word = [at - 1, at].find((one) => isInPlaceOfName(tokens, one))
-  const token = word === undefined ? undefined : tokens[word]
+export const orName = (
+  rejection: Rejection,
+  reserved: ReadonlySet<string>,
+  tokens: ReadonlyArray<Token>,
+  at: number,
+  wrote: ReadonlyArray<Token> = tokens
+): Rejection => {
+  const word = [at - 1, at].find((one) => isInPlaceOfName(tokens, one, reserved))
+  const value = word === undefined ? undefined : tokens[word]?.value
+  const cases = wrote.findIndex((_, one) => isKeyword(wrote, one, "CASE"))
+  const token = wrote.find(
+    (one, own) =>
+      one.value === value &&
+      isInPlaceOfName(wrote, own, reserved) &&
+      !(partsOfCase.has(one.value) && cases >= 0 && cases < own)
+  )
   return token === undefined || rejection.hint !== undefined
     ? rejection
     : {

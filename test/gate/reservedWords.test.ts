@@ -48,6 +48,13 @@ for (const [sql, options] of Object.entries(gates)) {
           "select a b c from t",
           "select a from t where a not in 1, 2",
           "select null null from t",
+          "select 1 - - from t",
+          "select a from t where a = and b = 1",
+          "select a from t where a = 1 and not",
+          "select a from t where a = or b = 1",
+          "select a from t join u on as = 1",
+          "select case when a = end from t",
+          "select case when then 1 end from t",
           "select (select)"
         ])
           expect([statement, yield* hintTo(statement)]).toEqual([statement, undefined])

@@ -22,6 +22,7 @@ import { inspect } from "./SnowflakeScan.js"
 import type { Allowed } from "./SnowflakeScan.js"
 import * as Names from "./SnowflakeNames.js"
 import * as Show from "./SnowflakeShow.js"
+import * as Identifier from "../../sql/Identifier.js"
 import { isKeyword, notARead, orName, reject, single } from "../../sql/Statement.js"
 import type { Rejection } from "../../sql/Statement.js"
 
@@ -172,7 +173,9 @@ export const check = (
       const { code, position } = decided.left
       const at = part.findIndex(({ start }) => start === position)
       const isOfWords = code === "SYNTAX" || code === "NOT_A_READ"
-      return Either.left(isOfWords && at > 0 ? orName(decided.left, part, at) : decided.left)
+      return Either.left(
+        isOfWords && at > 0 ? orName(decided.left, Identifier.reserved, part, at) : decided.left
+      )
     }
     kind = decided.right
   }

@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
+import { reservedByDuckDb } from "../../../sql/Dialect.js"
 import { quoted } from "../../../sql/Identifier.js"
 import { hiddenInformationSchema, informationSchema } from "../catalog.js"
 import { callAt } from "./calls.js"
-import { isCteName, isKeyword, isSortItem } from "./clauses.js"
+import { isCteName, isKeyword, isReserved, isSortItem } from "./clauses.js"
 import { likeAny, regexp, rowsIn } from "./conditions.js"
 import type { Place, Reading, Rule } from "./context.js"
 import { hasBracket, kindOfWord, reading } from "./context.js"
@@ -29,15 +30,6 @@ import {
 
 /** Before a bracket these name a call all the same. */
 const callable = new Set(["LEFT", "RIGHT", "FILTER", "REGEXP", "RLIKE", "LIKE", "ILIKE"])
-
-/** Reserved by DuckDB, and names like any other in Snowflake. */
-const ownWords = new Set(
-  (
-    "ANALYSE ANALYZE ANTI ASYMMETRIC AT AUTHORIZATION COLLATION CONCURRENTLY DEFERRABLE DO FOREIGN FREEZE GLOB " +
-    "INITIALLY LAMBDA OVERLAPS PIVOT_LONGER PIVOT_WIDER PLACING POSITIONAL PRIMARY REFERENCES RETURNING SEMI SIMILAR " +
-    "SYMMETRIC UNPACK VARIADIC VERBOSE"
-  ).split(" ")
-)
 
 /** Whether a word is a part of a name: `x.current_date`. */
 const isPart = ({ at, context, next }: Place): boolean =>
@@ -143,7 +135,9 @@ const groupedColumn: Rule = (place) => {
 /** `a`, and `primary`, which is a name in Snowflake alone. */
 const name = (place: Place): Reading => {
   const { at, context, next, token } = place
-  const isReservedThere = ownWords.has(token.value) && !hasBracket(place) && !isWord(next, "JOIN")
+  const isOfStatement = isReserved(token) || isWord(token, "DEFAULT", "ONLY", "SHOW")
+  const isReservedThere =
+    reservedByDuckDb.has(token.value) && !isOfStatement && !hasBracket(place) && !isWord(next, "JOIN")
   const sql = isReservedThere ? quoted(token.text) : token.text
   return reading(operandPiece(sql, kindOfWord(context, token)), at + 1)
 }
