@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, TestClock } from "effect"
+import { Effect, Fiber, Layer, Logger, TestClock } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import * as CircuitBreaker from "../../src/guard/CircuitBreaker.js"
 import * as RateLimiter from "../../src/guard/RateLimiter.js"
@@ -9,6 +9,7 @@ import * as GuardAnything from "./guardAnything.js"
 import * as OwnTool from "./ownTool.js"
 import * as OwnToolTest from "./ownToolTest.js"
 import * as OwnWarehouse from "./ownWarehouse.js"
+import * as Warehouse from "../../src/warehouse/Warehouse.js"
 import * as WarehouseContract from "../../src/warehouse/WarehouseContract.js"
 
 describe("the examples of the documentation", () => {
@@ -78,6 +79,7 @@ describe("the examples of the documentation", () => {
       if (word === "rows")
         return Promise.resolve({ id, columns, rows: Array.from({ length: Number(count) }, (_, n) => [n]) })
       if (word === "echo") return Promise.resolve({ id, columns, rows: [binds] })
+      if (word === "fails") return Promise.reject(new Error(sql.slice("fails ".length)))
       if (word !== "endless")
         return Promise.reject(new Error(word === "missing" ? "no such table" : "syntax error"))
       return new Promise((_, reject) => {
@@ -92,5 +94,34 @@ describe("the examples of the documentation", () => {
       missing: "missing"
     })
     it.live.each(cases)("$name", ({ run }) => Effect.provide(run, layer))
+
+    const failure = (sql: string) =>
+      Effect.flatMap(Warehouse.Warehouse, ({ execute }) =>
+        Effect.flip(Effect.scoped(execute({ requestId: "r", sql, maxRows: 1, timeoutMs: 1_000 })))
+      ).pipe(Effect.provide(layer))
+
+    it.effect("only a fault of the network says that it cannot be reached", () =>
+      Effect.gen(function* () {
+        for (const [message, reason, sent] of [
+          ["connect ECONNREFUSED 127.0.0.1:1", "Unreachable", "unknown"],
+          ["read ECONNRESET", "Unreachable", "unknown"],
+          ["division by zero", "Unknown", "yes"],
+          ["syntax error at or near x", "InvalidStatement", "yes"]
+        ] as const) {
+          const error = yield* failure(`fails ${message}`)
+          assert.deepStrictEqual([error.reason, error.sent], [reason, sent], message)
+        }
+      })
+    )
+
+    it.effect("what ran out of time is not told in the words of its statement", () =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.fork(failure("endless"))
+        yield* TestClock.adjust("1 second")
+        const error = yield* Fiber.join(fiber)
+        assert.strictEqual(error.reason, "StatementTimeout")
+        assert.notInclude(error.description, "endless")
+      })
+    )
   })
 })

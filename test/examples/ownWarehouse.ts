@@ -19,11 +19,14 @@ export class Client extends Context.Tag("example/Client")<
 >() {}
 
 const failed = (reason: Warehouse.Reason, description: string) =>
-  new Warehouse.WarehouseError({ reason, description, sent: "yes" })
+  new Warehouse.WarehouseError({ reason, description, sent: reason === "Unreachable" ? "unknown" : "yes" })
 
-/** Whose fault it is decides what the caller is told, what is tried again, and what the circuit breaker counts. */
-const reasonOf = (message: string): Warehouse.Reason =>
-  /no such table/.test(message) ? "NotFound" : /syntax/.test(message) ? "InvalidStatement" : "Unreachable"
+/** Decides what is told, tried again and counted. `Unreachable` is the network's alone: it ends calls of all callers. */
+const reasonOf = (message: string): Warehouse.Reason => {
+  if (/ECONN|ENOTFOUND|ETIMEDOUT/.test(message)) return "Unreachable"
+  return /no such table/.test(message) ? "NotFound" : /syntax/.test(message) ? "InvalidStatement" : "Unknown"
+}
+const late = () => failed("StatementTimeout", "The statement took longer than it may.")
 
 export const layer = Layer.effect(
   Warehouse.Warehouse,
@@ -36,14 +39,11 @@ export const layer = Layer.effect(
         const answer = yield* Effect.tryPromise({
           try: (signal) => query(sql, binds, signal),
           catch: (cause) => failed(reasonOf(String(cause)), String(cause))
-        }).pipe(Effect.timeoutFail({ duration: timeoutMs, onTimeout: () => failed("StatementTimeout", sql) }))
+        }).pipe(Effect.timeoutFail({ duration: timeoutMs, onTimeout: late }))
         const closed = Effect.unlessEffect(failed("Cancelled", "It is closed."), Ref.get(isOpen))
-        const rows = Stream.fromIterable(answer.rows.slice(0, maxRows)).pipe(
-          Stream.rechunk(1000),
-          Stream.chunks
-        )
-        const parts = Stream.map(rows, Chunk.toReadonlyArray).pipe(Stream.tap(() => closed))
-        return { queryId: answer.id, columns: answer.columns, rows: parts }
+        const kept = Stream.rechunk(Stream.fromIterable(answer.rows.slice(0, maxRows)), 1000)
+        const parts = Stream.map(Stream.chunks(kept), Chunk.toReadonlyArray)
+        return { queryId: answer.id, columns: answer.columns, rows: Stream.tap(parts, () => closed) }
       })
   }))
 )
