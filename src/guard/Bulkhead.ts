@@ -1,6 +1,6 @@
 /**
- * How many at once: slots for calls and for warehouse statements, granted in the order of arrival within a client and
- * round robin between clients (weighted by tier). The queue and the wait are bounded, and the last slots can be
+ * Bounds how many calls and how many warehouse statements run at once. Slots are granted in the order of arrival within a
+ * client and round robin between clients (weighted by tier). The queue and the wait are bounded, and the last slots can be
  * reserved for clients that have none. The hand-over of slots is in `platform/slotPool`, the order of the queue in
  * `platform/core/FairQueue`.
  *

@@ -171,6 +171,19 @@ const refuses = (
   expected: Partial<Extract<QuotaStore.Decision, { readonly _tag: "Refused" }>>
 ): void => matches(decision, { _tag: "Refused", ...expected })
 
+/** The id of a reservation that expired after its statement was sent: it counts as used in full. */
+const expired = Effect.fnUntraced(function* (
+  store: Store,
+  time: Time,
+  key: string
+): Effect.fn.Return<string, QuotaStore.QuotaStoreError> {
+  const id = reserved(yield* store.reserve([charge(key, 4)], 60_000))
+  yield* store.submitted(id)
+  time.now += 61_000
+  shows(yield* store.usage(key), { used: 4, reserved: 0 })
+  return id
+})
+
 /**
  * The cases for the store of a layer.
  *
@@ -598,10 +611,7 @@ export const cases = <E>(
       "accepts a settlement after the expiry",
       run((store, time, key) =>
         Effect.gen(function* () {
-          const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
-          yield* store.submitted(id)
-          time.now += 61_000
-          shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
+          const id = yield* expired(store, time, key("a"))
           yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 1 }])
           shows(yield* store.usage(key("a")), { used: 1, reserved: 0 })
         })
@@ -632,10 +642,7 @@ export const cases = <E>(
       "does not take what is used below 0 by a correction of an amount from before a reset",
       run((store, time, key) =>
         Effect.gen(function* () {
-          const id = reserved(yield* store.reserve([charge(key("a"), 4)], 60_000))
-          yield* store.submitted(id)
-          time.now += 61_000
-          shows(yield* store.usage(key("a")), { used: 4, reserved: 0 })
+          const id = yield* expired(store, time, key("a"))
           yield* store.reset(key("a"))
           yield* store.settle(id, [{ key: key("a"), quota: "requests_per_hour", amount: 1 }])
           for (const { used } of yield* store.usage(key("a"))) strictEqual(used, 0)

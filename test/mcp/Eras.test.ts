@@ -5,12 +5,12 @@ import type { Scope } from "effect"
 import { notice } from "../../src/mcp/core/Fence.js"
 import * as Audit from "../../src/observe/Audit.js"
 import { metaKey } from "../../src/mcp/ErrorReport.js"
-import { RateLimited } from "../../src/guard/RateLimiter.js"
 import * as ToolNames from "../../src/tools/names.js"
 import * as Tool from "../../src/tools/Tool.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as H from "../utils/http.js"
 import * as P from "../utils/pipe.js"
+import { refusal } from "./refusal.js"
 
 const quiet = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
@@ -111,16 +111,6 @@ const eras: ReadonlyArray<readonly [name: string, isModern: boolean, open: Open]
   ["2025 over HTTP", false, overHttp(false)],
   ["2026 over HTTP", true, overHttp(true)]
 ]
-
-const refusal = new RateLimited({
-  scope: "client",
-  ratePerSecond: 10,
-  burst: 100,
-  remaining: 0,
-  retryAfterMs: 250,
-  retryHintMs: 260,
-  never: false
-})
 
 const Names = Schema.Struct({
   database: Schema.optional(Schema.String),

@@ -12,11 +12,12 @@ import * as RunningCalls from "../../src/observe/RunningCalls.js"
 import * as McpServer from "../../src/mcp/McpServer.js"
 import * as Live from "../../src/platform/Live.js"
 import * as Principal from "../../src/platform/Principal.js"
-import { RateLimited } from "../../src/guard/RateLimiter.js"
+import type { RateLimited } from "../../src/guard/RateLimiter.js"
 import * as Tool from "../../src/tools/Tool.js"
 import { WarehouseError } from "../../src/warehouse/Warehouse.js"
 import * as Toolbox from "../../src/tools/Toolbox.js"
 import * as CallPolicy from "../../src/tools/CallPolicy.js"
+import { refusal } from "./refusal.js"
 
 const Input = Schema.Struct({ limit: Schema.optional(Schema.Number) })
 const Out = Schema.Struct({ who: Schema.String })
@@ -208,15 +209,6 @@ describe("McpServer", () => {
 
   it.scopedLive("a refusal is a result with text and data, and without structured content", () =>
     Effect.gen(function* () {
-      const refusal = new RateLimited({
-        scope: "client",
-        ratePerSecond: 10,
-        burst: 100,
-        remaining: 0,
-        retryAfterMs: 250,
-        retryHintMs: 260,
-        never: false
-      })
       const { client } = yield* connect([tool("limited", () => Effect.fail(refusal))])
       const result = yield* call(client, "limited")
       assert.isTrue(result.isError)
@@ -234,15 +226,6 @@ describe("McpServer", () => {
     "a refusal says how often the same call was refused, one after another, and counts no others",
     () =>
       Effect.gen(function* () {
-        const refusal = new RateLimited({
-          scope: "client",
-          ratePerSecond: 10,
-          burst: 100,
-          remaining: 0,
-          retryAfterMs: 250,
-          retryHintMs: 260,
-          never: false
-        })
         const arrived = yield* Ref.make(0)
         const all = yield* Deferred.make<void>()
         const together = Effect.flatMap(
@@ -270,15 +253,6 @@ describe("McpServer", () => {
     "a refusal counts none before another end of a call, nor of a call whose arguments differ late",
     () =>
       Effect.gen(function* () {
-        const refusal = new RateLimited({
-          scope: "client",
-          ratePerSecond: 10,
-          burst: 100,
-          remaining: 0,
-          retryAfterMs: 250,
-          retryHintMs: 260,
-          never: false
-        })
         const failure = new WarehouseError({ reason: "Unreachable", description: "It is gone.", sent: "yes" })
         const ends = yield* Ref.make<ReadonlyArray<RateLimited | WarehouseError>>([])
         const Long = Schema.Struct({ sql: Schema.String })
